@@ -1,0 +1,419 @@
+//! The registry: one row for each kind that the apiserver stores.
+//!
+//! A row says how a kind is named, and which of the generic behaviours it takes part in. Generic code looks here and
+//! never matches on kinds.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+/// How a kind is named and what generic code may do with it.
+#[derive(Debug)]
+pub struct KindInfo {
+    /// The arm of `orrery.v1.Object` ([`proto::Kind::NUMBER`]).
+    pub number: u32,
+    /// `Pod`.
+    pub kind: &'static str,
+    /// The API group; empty for the core group.
+    pub group: &'static str,
+    /// The version that is served and stored.
+    pub version: &'static str,
+    /// `pods`: the resource name, and what storage keys start with.
+    pub plural: &'static str,
+    /// `pod`.
+    pub singular: &'static str,
+    /// `po`.
+    pub short_names: &'static [&'static str],
+    /// Groups of kinds that kubectl accepts in place of one: `all`.
+    pub categories: &'static [&'static str],
+    /// Whether objects live in namespaces.
+    pub namespaced: bool,
+    /// Whether `status` is a subresource: written apart from the spec, and the spec counted by `metadata.generation`.
+    pub has_status: bool,
+    /// Whether the kind has a `scale` subresource.
+    pub has_scale: bool,
+    /// The message's full protobuf name.
+    pub message: &'static str,
+}
+
+impl KindInfo {
+    /// `v1` or `apps/v1`: what manifests call `apiVersion`.
+    pub fn api_version(&self) -> String {
+        if self.group.is_empty() {
+            self.version.to_owned()
+        } else {
+            format!("{}/{}", self.group, self.version)
+        }
+    }
+
+    /// `pods` or `deployments.apps`: unique among all kinds.
+    pub fn resource(&self) -> String {
+        if self.group.is_empty() {
+            self.plural.to_owned()
+        } else {
+            format!("{}.{}", self.plural, self.group)
+        }
+    }
+}
+
+macro_rules! row {
+    ($message:ty, $group:literal, $version:literal, $plural:literal, [$($short:literal),*], [$($category:literal),*],
+     $namespaced:expr $(, $flag:ident)*) => {
+        KindInfo {
+            number: <$message as proto::Kind>::NUMBER,
+            kind: <$message as proto::Kind>::NAME,
+            group: $group,
+            version: $version,
+            plural: $plural,
+            singular: "",
+            short_names: &[$($short),*],
+            categories: &[$($category),*],
+            namespaced: $namespaced,
+            has_status: row!(@has status $($flag)*),
+            has_scale: row!(@has scale $($flag)*),
+            message: <$message as proto::Kind>::FULL_NAME,
+        }
+    };
+    (@has status status $($rest:ident)*) => { true };
+    (@has scale scale $($rest:ident)*) => { true };
+    (@has $want:ident $other:ident $($rest:ident)*) => { row!(@has $want $($rest)*) };
+    (@has $want:ident) => { false };
+}
+
+const NAMESPACED: bool = true;
+const CLUSTER: bool = false;
+
+/// Every kind that is served, in the order of their numbers.
+pub fn all() -> &'static [KindInfo] {
+    static ALL: LazyLock<Vec<KindInfo>> = LazyLock::new(|| {
+        use proto::api::{
+            apps, autoscaling, batch, coordination, core, discovery, policy, scheduling, storage,
+        };
+        let mut rows = vec![
+            row!(
+                core::v1::Pod,
+                "",
+                "v1",
+                "pods",
+                ["po"],
+                ["all"],
+                NAMESPACED,
+                status
+            ),
+            row!(core::v1::Node, "", "v1", "nodes", ["no"], [], CLUSTER, status),
+            row!(
+                core::v1::Namespace,
+                "",
+                "v1",
+                "namespaces",
+                ["ns"],
+                [],
+                CLUSTER,
+                status
+            ),
+            row!(core::v1::Event, "", "v1", "events", ["ev"], [], NAMESPACED),
+            row!(
+                core::v1::ConfigMap,
+                "",
+                "v1",
+                "configmaps",
+                ["cm"],
+                [],
+                NAMESPACED
+            ),
+            row!(core::v1::Secret, "", "v1", "secrets", [], [], NAMESPACED),
+            row!(
+                core::v1::Service,
+                "",
+                "v1",
+                "services",
+                ["svc"],
+                ["all"],
+                NAMESPACED,
+                status
+            ),
+            row!(
+                core::v1::ServiceAccount,
+                "",
+                "v1",
+                "serviceaccounts",
+                ["sa"],
+                [],
+                NAMESPACED
+            ),
+            row!(
+                core::v1::PersistentVolume,
+                "",
+                "v1",
+                "persistentvolumes",
+                ["pv"],
+                [],
+                CLUSTER,
+                status
+            ),
+            row!(
+                core::v1::PersistentVolumeClaim,
+                "",
+                "v1",
+                "persistentvolumeclaims",
+                ["pvc"],
+                [],
+                NAMESPACED,
+                status
+            ),
+            row!(
+                core::v1::ResourceQuota,
+                "",
+                "v1",
+                "resourcequotas",
+                ["quota"],
+                [],
+                NAMESPACED,
+                status
+            ),
+            row!(
+                core::v1::LimitRange,
+                "",
+                "v1",
+                "limitranges",
+                ["limits"],
+                [],
+                NAMESPACED
+            ),
+            row!(
+                core::v1::ReplicationController,
+                "",
+                "v1",
+                "replicationcontrollers",
+                ["rc"],
+                ["all"],
+                NAMESPACED,
+                status,
+                scale
+            ),
+            row!(
+                core::v1::PodTemplate,
+                "",
+                "v1",
+                "podtemplates",
+                [],
+                [],
+                NAMESPACED
+            ),
+            row!(
+                apps::v1::Deployment,
+                "apps",
+                "v1",
+                "deployments",
+                ["deploy"],
+                ["all"],
+                NAMESPACED,
+                status,
+                scale
+            ),
+            row!(
+                apps::v1::ReplicaSet,
+                "apps",
+                "v1",
+                "replicasets",
+                ["rs"],
+                ["all"],
+                NAMESPACED,
+                status,
+                scale
+            ),
+            row!(
+                apps::v1::StatefulSet,
+                "apps",
+                "v1",
+                "statefulsets",
+                ["sts"],
+                ["all"],
+                NAMESPACED,
+                status,
+                scale
+            ),
+            row!(
+                apps::v1::DaemonSet,
+                "apps",
+                "v1",
+                "daemonsets",
+                ["ds"],
+                ["all"],
+                NAMESPACED,
+                status
+            ),
+            row!(
+                apps::v1::ControllerRevision,
+                "apps",
+                "v1",
+                "controllerrevisions",
+                [],
+                [],
+                NAMESPACED
+            ),
+            row!(
+                batch::v1::Job,
+                "batch",
+                "v1",
+                "jobs",
+                [],
+                ["all"],
+                NAMESPACED,
+                status
+            ),
+            row!(
+                batch::v1::CronJob,
+                "batch",
+                "v1",
+                "cronjobs",
+                ["cj"],
+                ["all"],
+                NAMESPACED,
+                status
+            ),
+            row!(
+                coordination::v1::Lease,
+                "coordination.k8s.io",
+                "v1",
+                "leases",
+                [],
+                [],
+                NAMESPACED
+            ),
+            row!(
+                policy::v1::PodDisruptionBudget,
+                "policy",
+                "v1",
+                "poddisruptionbudgets",
+                ["pdb"],
+                [],
+                NAMESPACED,
+                status
+            ),
+            row!(
+                scheduling::v1::PriorityClass,
+                "scheduling.k8s.io",
+                "v1",
+                "priorityclasses",
+                ["pc"],
+                [],
+                CLUSTER
+            ),
+            row!(
+                autoscaling::v2::HorizontalPodAutoscaler,
+                "autoscaling",
+                "v2",
+                "horizontalpodautoscalers",
+                ["hpa"],
+                ["all"],
+                NAMESPACED,
+                status
+            ),
+            row!(
+                discovery::v1::EndpointSlice,
+                "discovery.k8s.io",
+                "v1",
+                "endpointslices",
+                [],
+                [],
+                NAMESPACED
+            ),
+            row!(
+                storage::v1::StorageClass,
+                "storage.k8s.io",
+                "v1",
+                "storageclasses",
+                ["sc"],
+                [],
+                CLUSTER
+            ),
+        ];
+        for row in &mut rows {
+            row.singular = Box::leak(row.kind.to_lowercase().into_boxed_str());
+        }
+        rows
+    });
+    &ALL
+}
+
+/// The row of an arm of `orrery.v1.Object`.
+pub fn by_number(number: u32) -> Option<&'static KindInfo> {
+    // Numbers are dense and start at 1; a test below holds that.
+    all().get((number as usize).checked_sub(1)?)
+}
+
+/// The row of a typed object. Panics for a message that is not stored (Scale, Eviction, Binding).
+pub fn of<K: proto::Kind>() -> &'static KindInfo {
+    by_number(K::NUMBER).expect("only subresource bodies have no row")
+}
+
+/// The row that a user means: kind, plural, singular or short name, in any case, with or without `.group`.
+pub fn lookup(name: &str) -> Option<&'static KindInfo> {
+    static NAMES: LazyLock<HashMap<String, &'static KindInfo>> = LazyLock::new(|| {
+        let mut names = HashMap::new();
+        for info in all() {
+            for name in [info.plural, info.singular].iter().chain(info.short_names) {
+                names.entry((*name).to_owned()).or_insert(info);
+                if !info.group.is_empty() {
+                    names.entry(format!("{name}.{}", info.group)).or_insert(info);
+                    names
+                        .entry(format!("{name}.{}.{}", info.version, info.group))
+                        .or_insert(info);
+                }
+            }
+        }
+        names
+    });
+    NAMES
+        .get(name)
+        .or_else(|| NAMES.get(&name.to_lowercase()))
+        .copied()
+}
+
+/// The row of a manifest's `apiVersion` and `kind`, which must be spelled exactly.
+pub fn by_gvk(api_version: &str, kind: &str) -> Option<&'static KindInfo> {
+    all()
+        .iter()
+        .find(|info| info.kind == kind && info.api_version() == api_version)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_dense_so_that_lookup_is_an_index() {
+        for (i, info) in all().iter().enumerate() {
+            assert_eq!(info.number as usize, i + 1, "{}", info.kind);
+        }
+    }
+
+    #[test]
+    fn every_stored_arm_of_object_has_a_row() {
+        let object = proto::descriptors()
+            .get_message_by_name("orrery.v1.Object")
+            .unwrap();
+        let stored = object.fields().filter(|f| f.number() < 1000).count();
+        assert_eq!(stored, all().len());
+    }
+
+    #[test]
+    fn kinds_are_found_by_every_name_a_user_may_type() {
+        for name in [
+            "deploy",
+            "Deployment",
+            "deployments",
+            "deployments.apps",
+            "DEPLOYMENT",
+            "deployments.v1.apps",
+        ] {
+            assert_eq!(lookup(name).map(|i| i.kind), Some("Deployment"), "{name}");
+        }
+        assert!(lookup("deployments.batch").is_none());
+        assert_eq!(
+            by_gvk("apps/v1", "ReplicaSet").map(|i| i.plural),
+            Some("replicasets")
+        );
+        assert!(by_gvk("apps/v1beta1", "ReplicaSet").is_none());
+    }
+}

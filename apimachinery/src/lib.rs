@@ -1,0 +1,7 @@
+//! What every component knows about objects: metadata, kinds (one registry row each), selectors, quantities, patches,
+//! defaults, validation.
+//!
+//! Pure: no I/O, no clock, no randomness, no async. Everything is a function from objects to objects.
+
+pub mod kinds;
+pub mod status;

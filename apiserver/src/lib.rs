@@ -1,0 +1,1 @@
+//! Serves the API from the store.

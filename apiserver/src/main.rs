@@ -1,0 +1,2 @@
+//! apiserver.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Typed API client, informer, workqueue, backoff and the reconcile runtime.

@@ -1,0 +1,1 @@
+//! Deployments, ReplicaSets, garbage collection, namespaces, node lifecycle.

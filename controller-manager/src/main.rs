@@ -1,0 +1,2 @@
+//! controller-manager.
+fn main() {}

@@ -1,0 +1,1 @@
+//! One process that stands for N simulated nodes.

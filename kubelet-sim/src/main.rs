@@ -1,0 +1,2 @@
+//! kubelet-sim.
+fn main() {}

@@ -1,0 +1,44 @@
+//! Every `.proto` of Orrery, and the code generated from them.
+//!
+//! - [`api`] and [`apimachinery`]: Kubernetes' objects, wire-compatible with upstream's own protobuf.
+//! - [`orrery`]: our services. The gRPC stubs need the feature `grpc`; what is pure does without.
+//! - [`Object`] and [`EventFrame`]: the two messages written by hand, because they travel as encoded bytes.
+//! - [`Kind`]: what every arm of `orrery.v1.Object` has in common.
+//! - [`descriptors`]: the schema at run time, with our field options.
+//!
+//! `generated/` is made by `cargo xtask codegen`; never edit it.
+
+#[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic, rustdoc::all, rust_2018_idioms)]
+#[rustfmt::skip]
+mod generated;
+mod kind;
+mod object;
+mod watch_event;
+
+pub use generated::k8s::io::{api, apimachinery};
+pub use generated::orrery;
+pub use kind::Kind;
+pub use object::Object;
+pub use watch_event::{Event, EventFrame, EventType};
+
+/// `k8s.io/apimachinery/pkg/api/resource.Quantity`.
+pub use generated::k8s::io::apimachinery::pkg::api::resource::Quantity;
+/// `k8s.io/apimachinery/pkg/apis/meta`, under the name that everybody uses.
+pub use generated::k8s::io::apimachinery::pkg::apis::meta;
+/// `k8s.io/apimachinery/pkg/util/intstr.IntOrString`.
+pub use generated::k8s::io::apimachinery::pkg::util::intstr::IntOrString;
+/// `google.protobuf.Timestamp`, which is a Kubernetes `Time` on the wire.
+pub use prost_types::Timestamp;
+
+use std::sync::LazyLock;
+
+/// The encoded `FileDescriptorSet` of every `.proto`, our field options included. For gRPC reflection.
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!("generated/descriptors.bin");
+
+/// The schema at run time.
+pub fn descriptors() -> &'static prost_reflect::DescriptorPool {
+    static POOL: LazyLock<prost_reflect::DescriptorPool> = LazyLock::new(|| {
+        prost_reflect::DescriptorPool::decode(FILE_DESCRIPTOR_SET).expect("the descriptors are checked in CI")
+    });
+    &POOL
+}

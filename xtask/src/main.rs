@@ -1,0 +1,33 @@
+//! What CI runs, and the checks of this house: `cargo xtask ci`.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command-line program talks to its user"
+)]
+
+mod codegen;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(about = "What CI runs, and the checks of this house")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Generate proto/src/gen from the .proto files.
+    Codegen {
+        /// Change nothing; fail when what is checked in is not what would be generated.
+        #[arg(long)]
+        check: bool,
+    },
+}
+
+fn main() -> anyhow::Result<()> {
+    match Cli::parse().command {
+        Command::Codegen { check } => codegen::run(check),
+    }
+}
