@@ -5,3 +5,4 @@
 
 pub mod kinds;
 pub mod status;
+pub mod wire;
