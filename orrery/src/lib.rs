@@ -1,1 +1,17 @@
-//! The command-line program.
+//! The command-line program: `up`, `apply`, `get`, `drill`, `bench`, …; and all four components in one file, so that
+//! `orrery up` needs no other binary and starts its own children.
+//!
+//! - [`cli`]: the command tree. A command is a file under `commands/` and an arm there.
+//! - [`up`]: the supervisor and its live view.
+//! - [`data_dir`]: what `up` keeps, and how other commands find what it started.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command-line program talks to its user"
+)]
+
+pub mod cli;
+pub mod commands;
+pub mod data_dir;
+pub mod table;
+pub mod up;

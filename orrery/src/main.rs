@@ -1,2 +1,8 @@
-//! orrery.
-fn main() {}
+//! The `orrery` program.
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> std::process::ExitCode {
+    orrery::cli::main()
+}
