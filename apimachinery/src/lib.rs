@@ -4,5 +4,8 @@
 //! Pure: no I/O, no clock, no randomness, no async. Everything is a function from objects to objects.
 
 pub mod kinds;
+pub mod names;
+pub mod quantity;
+pub mod selector;
 pub mod status;
 pub mod wire;

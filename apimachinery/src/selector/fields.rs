@@ -1,0 +1,273 @@
+//! Which fields each kind can be selected by, and their values out of encoded bytes.
+//!
+//! Input: a kind's number, an encoded object, a path. Output: the field's text. Nothing is decoded but the fields on the
+//! way: a selector on `spec.nodeName` looks at every Pod of a list. Field numbers come from the schema, not from here.
+//! The table is upstream's: <https://kubernetes.io/docs/concepts/overview/working-with-objects/field-selectors/#list-of-supported-fields>.
+
+use super::SelectorError;
+use crate::kinds;
+use prost::encoding::{WireType, decode_key, decode_varint};
+use prost_reflect::Kind as Type;
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+/// What a field is called in selectors, and where it stands when that differs.
+struct Row(&'static str, &'static [&'static str]);
+
+const fn field(path: &'static str) -> Row {
+    Row(path, &[])
+}
+
+/// `kind`: what it can be selected by besides its name and namespace.
+const TABLE: &[(&str, &[Row])] = &[
+    (
+        "Pod",
+        &[
+            field("spec.nodeName"),
+            field("spec.restartPolicy"),
+            field("spec.schedulerName"),
+            field("spec.serviceAccountName"),
+            field("spec.hostNetwork"),
+            field("status.phase"),
+            field("status.podIP"),
+            field("status.nominatedNodeName"),
+        ],
+    ),
+    ("Node", &[field("spec.unschedulable")]),
+    ("Namespace", &[field("status.phase")]),
+    ("Secret", &[field("type")]),
+    ("Service", &[field("spec.clusterIP"), field("spec.type")]),
+    ("ReplicationController", &[field("status.replicas")]),
+    ("ReplicaSet", &[field("status.replicas")]),
+    ("Job", &[Row("status.successful", &["status.succeeded"])]),
+    (
+        "Event",
+        &[
+            field("involvedObject.kind"),
+            field("involvedObject.namespace"),
+            field("involvedObject.name"),
+            field("involvedObject.uid"),
+            field("involvedObject.apiVersion"),
+            field("involvedObject.resourceVersion"),
+            field("involvedObject.fieldPath"),
+            field("reason"),
+            field("reportingComponent"),
+            Row("source", &["source.component", "reportingComponent"]),
+            field("type"),
+        ],
+    ),
+];
+
+/// Where a field stands on the wire.
+struct Location {
+    /// The field numbers, outermost first.
+    tags: Vec<u32>,
+    r#type: Type,
+}
+
+/// A path and where its value may stand; the first place that is not empty counts.
+struct Field {
+    path: &'static str,
+    locations: Vec<Location>,
+}
+
+static FIELDS: LazyLock<HashMap<u32, Vec<Field>>> = LazyLock::new(|| {
+    let rows = |info: &kinds::KindInfo| {
+        let own = TABLE
+            .iter()
+            .find(|(kind, _)| *kind == info.kind)
+            .map_or(&[][..], |(_, rows)| rows);
+        let name = ["metadata.name", "metadata.namespace"];
+        let general = &name[..if info.namespaced { 2 } else { 1 }];
+        let general = general.iter().map(|path| (*path, vec![*path]));
+        let own = own
+            .iter()
+            .map(|Row(path, at)| (*path, if at.is_empty() { vec![*path] } else { at.to_vec() }));
+        let field = |(path, at): (&'static str, Vec<&'static str>)| Field {
+            path,
+            locations: at.into_iter().map(|at| locate(info.message, at)).collect(),
+        };
+        general.chain(own).map(field).collect()
+    };
+    kinds::all()
+        .iter()
+        .map(|info| (info.number, rows(info)))
+        .collect()
+});
+
+fn locate(message: &str, path: &str) -> Location {
+    let mut tags = Vec::new();
+    let mut r#type = Type::Message(
+        proto::descriptors()
+            .get_message_by_name(message)
+            .expect("a registry row names a message of the schema"),
+    );
+    for name in path.split('.') {
+        let Type::Message(message) = &r#type else {
+            panic!("{path}: only messages have fields");
+        };
+        let field = message
+            .get_field_by_json_name(name)
+            .or_else(|| message.get_field_by_name(name))
+            .unwrap_or_else(|| panic!("{path}: {} has no such field", message.full_name()));
+        tags.push(field.number());
+        r#type = field.kind();
+    }
+    Location { tags, r#type }
+}
+
+/// The paths that a kind can be selected by.
+pub fn supported(number: u32) -> Vec<&'static str> {
+    FIELDS
+        .get(&number)
+        .into_iter()
+        .flatten()
+        .map(|field| field.path)
+        .collect()
+}
+
+/// Whether a kind can be selected by this path.
+pub fn check(number: u32, path: &str) -> Result<(), SelectorError> {
+    let supported = supported(number);
+    if supported.contains(&path) {
+        return Ok(());
+    }
+    Err(SelectorError::UnknownField {
+        field: path.to_owned(),
+        resource: kinds::by_number(number).map_or("this kind", |info| info.plural),
+        supported,
+    })
+}
+
+/// The field's text: strings as they are, numbers in decimal, `true` or `false`. `None` for a path that is not
+/// supported and for an object whose bytes cannot be read.
+pub fn read<'a>(number: u32, bytes: &'a [u8], path: &str) -> Option<Cow<'a, str>> {
+    let field = FIELDS.get(&number)?.iter().find(|field| field.path == path)?;
+    let mut text = None;
+    for location in &field.locations {
+        text = Some(location.read(bytes)?);
+        if text.as_ref().is_some_and(|text| !text.is_empty()) {
+            break;
+        }
+    }
+    text
+}
+
+impl Location {
+    fn read<'a>(&self, bytes: &'a [u8]) -> Option<Cow<'a, str>> {
+        let mut value = Value::Bytes(bytes);
+        for tag in &self.tags {
+            let Value::Bytes(message) = value else { return None };
+            value = last(message, *tag)?;
+        }
+        Some(match (&self.r#type, value) {
+            (Type::String, Value::Bytes(text)) => Cow::Borrowed(std::str::from_utf8(text).ok()?),
+            (Type::Bool, Value::Number(number)) => Cow::Borrowed(if number != 0 { "true" } else { "false" }),
+            // Negative numbers travel sign-extended to 64 bits.
+            (Type::Int32 | Type::Int64, Value::Number(number)) => Cow::Owned((number as i64).to_string()),
+            (Type::Bool, Value::Bytes([])) => Cow::Borrowed("false"),
+            (Type::Int32 | Type::Int64, Value::Bytes([])) => Cow::Borrowed("0"),
+            _ => return None,
+        })
+    }
+}
+
+enum Value<'a> {
+    Bytes(&'a [u8]),
+    Number(u64),
+}
+
+/// The last value of a field in a message, which is the one that counts; empty bytes where it is missing.
+fn last(mut message: &[u8], wanted: u32) -> Option<Value<'_>> {
+    let mut found = Value::Bytes(&[]);
+    while !message.is_empty() {
+        let (tag, wire_type) = decode_key(&mut message).ok()?;
+        let value = match wire_type {
+            WireType::Varint => Value::Number(decode_varint(&mut message).ok()?),
+            WireType::LengthDelimited => {
+                let length = usize::try_from(decode_varint(&mut message).ok()?).ok()?;
+                Value::Bytes(message.split_off(..length)?)
+            }
+            WireType::SixtyFourBit => Value::Bytes(message.split_off(..8)?),
+            WireType::ThirtyTwoBit => Value::Bytes(message.split_off(..4)?),
+            // Groups: no message of ours has any.
+            WireType::StartGroup | WireType::EndGroup => return None,
+        };
+        if tag == wanted {
+            found = value;
+        }
+    }
+    Some(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use prost::Message;
+    use proto::Kind;
+    use proto::api::{batch, core};
+
+    #[test]
+    fn every_path_of_the_table_is_in_the_schema() {
+        for (kind, rows) in TABLE {
+            let info = kinds::all().iter().find(|info| info.kind == *kind).unwrap();
+            let general = if info.namespaced { 2 } else { 1 };
+            assert_eq!(supported(info.number).len(), rows.len() + general, "{kind}");
+        }
+    }
+
+    #[test]
+    fn fields_are_read_as_text_whatever_their_type() {
+        let job = batch::v1::Job {
+            status: Some(batch::v1::JobStatus {
+                succeeded: 3,
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let bytes = job.encode_to_vec();
+        fn read(number: u32, bytes: &[u8], path: &str) -> Option<String> {
+            super::read(number, bytes, path).map(Cow::into_owned)
+        }
+        assert_eq!(
+            read(batch::v1::Job::NUMBER, &bytes, "status.successful").as_deref(),
+            Some("3")
+        );
+        assert_eq!(
+            read(batch::v1::Job::NUMBER, &[], "status.successful").as_deref(),
+            Some("0")
+        );
+        let node = core::v1::Node {
+            spec: Some(core::v1::NodeSpec {
+                unschedulable: true,
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let bytes = node.encode_to_vec();
+        assert_eq!(
+            read(core::v1::Node::NUMBER, &bytes, "spec.unschedulable").as_deref(),
+            Some("true")
+        );
+        assert_eq!(read(core::v1::Node::NUMBER, &bytes, "spec.podCIDR"), None);
+        let mut event = core::v1::Event {
+            reporting_component: "scheduler".into(),
+            ..Default::default()
+        };
+        let number = core::v1::Event::NUMBER;
+        assert_eq!(
+            read(number, &event.encode_to_vec(), "source").as_deref(),
+            Some("scheduler")
+        );
+        event.source = Some(core::v1::EventSource {
+            component: "kubelet".into(),
+            ..Default::default()
+        });
+        assert_eq!(
+            read(number, &event.encode_to_vec(), "source").as_deref(),
+            Some("kubelet")
+        );
+        assert_eq!(read(number, b"\x0a\xff", "source"), None);
+    }
+}
