@@ -1,0 +1,439 @@
+//! [`Cache`]: the objects that a component needs, as they were at one revision.
+//!
+//! Fed with the [`Delta`]s of one [`Informer`](crate::informer::Informer), whose single stream orders all kinds. So,
+//! unlike a set of per-kind informers, the cache never shows a Pod without the ReplicaSet that made it. Between
+//! [`Delta::Restarted`] and [`Delta::Synced`] it jumps and shows no single revision: [`Cache::synced`] is false then.
+//!
+//! A component says with [`Watch`]es what it needs of each kind: all of it, a projection, or the metadata alone.
+//! Invariant: every index names exactly the objects held.
+
+use crate::delta::Delta;
+use crate::key::ObjectKey;
+use crate::store::{KindStore, Store};
+use apimachinery::kinds;
+use prost::DecodeError;
+use proto::meta::v1::ObjectMeta;
+use proto::{Kind, Object};
+use std::any::Any;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+/// An object as the cache holds it: a typed one, or a [`Metadata`].
+pub trait Cached: Any + Send + Sync {
+    /// The object's metadata.
+    fn meta(&self) -> &ObjectMeta;
+}
+
+impl<K: Kind> Cached for K {
+    fn meta(&self) -> &ObjectMeta {
+        Kind::meta(self)
+    }
+}
+
+/// An object of which only the metadata is kept. Every kind has it as field 1; decoding skips the rest.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Metadata {
+    /// The metadata.
+    #[prost(message, optional, tag = "1")]
+    pub metadata: Option<ObjectMeta>,
+}
+
+impl Cached for Metadata {
+    fn meta(&self) -> &ObjectMeta {
+        static EMPTY: std::sync::LazyLock<ObjectMeta> = std::sync::LazyLock::new(ObjectMeta::default);
+        self.metadata.as_ref().unwrap_or(&EMPTY)
+    }
+}
+
+/// A kind that a component needs, and what of it.
+#[derive(Clone)]
+pub struct Watch {
+    number: u32,
+    want: Want,
+    make: fn(&[&Watch]) -> Box<dyn KindStore>,
+}
+
+/// What is needed of a kind. When several ask for one kind, it is held in the form that serves all.
+#[derive(Clone)]
+pub(crate) enum Want {
+    Metadata,
+    Whole,
+    /// A `fn(&mut K)`.
+    Projected(Arc<dyn Any + Send + Sync>),
+    /// The index's name and its `fn(&K) -> Option<String>`.
+    Indexed(&'static str, Arc<dyn Any + Send + Sync>),
+}
+
+impl Watch {
+    /// All of the objects of kind `K`.
+    pub fn of<K: Kind>() -> Self {
+        Self::typed::<K>(Want::Whole)
+    }
+
+    /// The objects of kind `K` after `project` has dropped fields that nobody in the process reads. The process gives
+    /// projections, not its controllers, since it alone knows what they all need; a projection wins over
+    /// [`Watch::of`], and there is one for a kind at most (the last counts).
+    pub fn projected<K: Kind>(project: fn(&mut K)) -> Self {
+        Self::typed::<K>(Want::Projected(Arc::new(project)))
+    }
+
+    /// The objects of kind `K`, and an index over them that [`Cache::by_index`] reads. Indexes of one name are one.
+    pub fn indexed<K: Kind>(name: &'static str, value: fn(&K) -> Option<String>) -> Self {
+        Self::typed::<K>(Want::Indexed(name, Arc::new(value)))
+    }
+
+    /// Only the metadata of the objects of a kind, by its number.
+    pub fn metadata(number: u32) -> Self {
+        Self {
+            number,
+            want: Want::Metadata,
+            make: Store::<Metadata>::of_metadata,
+        }
+    }
+
+    /// Only the metadata of every kind that there is.
+    pub fn all_metadata() -> Vec<Self> {
+        kinds::all()
+            .iter()
+            .map(|info| Self::metadata(info.number))
+            .collect()
+    }
+
+    fn typed<K: Kind>(want: Want) -> Self {
+        Self {
+            number: K::NUMBER,
+            want,
+            make: Store::<K>::of_kind,
+        }
+    }
+
+    /// The kind's number.
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
+    pub(crate) fn want(&self) -> &Want {
+        &self.want
+    }
+}
+
+/// A change of the cache.
+#[derive(Clone)]
+pub struct CacheEvent {
+    /// The object that changed.
+    pub key: ObjectKey,
+    /// The revision of the change; for an object found by a relist, that of its last write.
+    pub revision: i64,
+    before: Option<Arc<dyn Cached>>,
+    after: Option<Arc<dyn Cached>>,
+}
+
+impl CacheEvent {
+    /// The object before the change; `None` for one that is new, or when the cache does not hold it as a `K`.
+    pub fn before<K: Kind>(&self) -> Option<&K> {
+        downcast(self.before.as_deref())
+    }
+
+    /// The object after the change; `None` for one that is gone, or when the cache does not hold it as a `K`.
+    pub fn after<K: Kind>(&self) -> Option<&K> {
+        downcast(self.after.as_deref())
+    }
+
+    /// The object after the change, or its last state.
+    pub fn object<K: Kind>(&self) -> Option<&K> {
+        self.after().or_else(|| self.before())
+    }
+
+    /// The metadata before the change.
+    pub fn meta_before(&self) -> Option<&ObjectMeta> {
+        self.before.as_deref().map(Cached::meta)
+    }
+
+    /// The metadata after the change.
+    pub fn meta_after(&self) -> Option<&ObjectMeta> {
+        self.after.as_deref().map(Cached::meta)
+    }
+
+    /// Every metadata that the change concerns: that before, then that after. To find owners and selectors that match
+    /// either, so that whoever lost the object hears of it as well as who got it.
+    pub fn metas(&self) -> impl Iterator<Item = &ObjectMeta> {
+        self.meta_before().into_iter().chain(self.meta_after())
+    }
+
+    /// Whether the object was asked to become something else, or to go: it is new or gone, its generation rose, or
+    /// its deletion began. Writes to a status are not.
+    pub fn is_of_spec(&self) -> bool {
+        match (self.meta_before(), self.meta_after()) {
+            (Some(before), Some(after)) => {
+                before.uid != after.uid
+                    || before.generation != after.generation
+                    || before.deletion_timestamp != after.deletion_timestamp
+            }
+            _ => true,
+        }
+    }
+}
+
+fn downcast<K: Kind>(object: Option<&dyn Cached>) -> Option<&K> {
+    let any: &dyn Any = object?;
+    any.downcast_ref()
+}
+
+/// The objects of the kinds that were registered, at one revision.
+pub struct Cache {
+    stores: BTreeMap<u32, Box<dyn KindStore>>,
+    uids: HashMap<Arc<str>, ObjectKey>,
+    owners: HashMap<Arc<str>, BTreeSet<ObjectKey>>,
+    revision: i64,
+    synced: bool,
+}
+
+impl Cache {
+    /// An empty cache for these kinds.
+    pub fn new(watches: impl IntoIterator<Item = Watch>) -> Self {
+        let mut kinds: BTreeMap<u32, Vec<Watch>> = BTreeMap::new();
+        for watch in watches {
+            kinds.entry(watch.number).or_default().push(watch);
+        }
+        let make = |(number, watches): (u32, Vec<Watch>)| {
+            // A typed form also serves those who asked for the metadata.
+            let typed: Vec<&Watch> = watches
+                .iter()
+                .filter(|w| !matches!(w.want, Want::Metadata))
+                .collect();
+            let store = typed
+                .first()
+                .map_or_else(|| (watches[0].make)(&[]), |first| (first.make)(&typed));
+            (number, store)
+        };
+        Self {
+            stores: kinds.into_iter().map(make).collect(),
+            uids: HashMap::new(),
+            owners: HashMap::new(),
+            revision: 0,
+            synced: false,
+        }
+    }
+
+    /// The numbers of the kinds held.
+    pub fn kinds(&self) -> impl Iterator<Item = u32> {
+        self.stores.keys().copied()
+    }
+
+    /// Whether objects of this kind are held, in whatever form.
+    pub fn holds(&self, kind: u32) -> bool {
+        self.stores.contains_key(&kind)
+    }
+
+    /// The revision that the cache shows; 0 before it first synced.
+    pub fn revision(&self) -> i64 {
+        self.revision
+    }
+
+    /// Whether the cache shows the cluster at one revision.
+    pub fn synced(&self) -> bool {
+        self.synced
+    }
+
+    /// How many objects there are, of all kinds.
+    pub fn len(&self) -> usize {
+        self.stores.values().map(|store| store.len()).sum()
+    }
+
+    /// Whether there are no objects.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many objects of a kind there are.
+    pub fn count<K: Kind>(&self) -> usize {
+        self.stores.get(&K::NUMBER).map_or(0, |store| store.len())
+    }
+
+    /// One object. `None` also when the kind is not held as `K`.
+    pub fn get<K: Kind>(&self, namespace: &str, name: &str) -> Option<&Arc<K>> {
+        self.store::<K>()?.get(namespace, name)
+    }
+
+    /// The object that a key names, when it is a `K`.
+    pub fn get_key<K: Kind>(&self, key: &ObjectKey) -> Option<&Arc<K>> {
+        if key.is::<K>() {
+            self.get(&key.namespace, &key.name)
+        } else {
+            None
+        }
+    }
+
+    /// The objects of a kind, of one namespace or of all (`None`), in order of namespace and name.
+    pub fn list<'a, K: Kind>(
+        &'a self,
+        namespace: Option<&str>,
+    ) -> impl Iterator<Item = &'a Arc<K>> + use<'a, K> {
+        self.store::<K>()
+            .map(|store| store.iter(namespace))
+            .into_iter()
+            .flatten()
+    }
+
+    /// The objects of a kind for which an index ([`Watch::indexed`]) gave `value`, in order of namespace and name.
+    pub fn by_index<'a, K: Kind>(
+        &'a self,
+        index: &str,
+        value: &str,
+    ) -> impl Iterator<Item = &'a Arc<K>> + use<'a, K> {
+        self.store::<K>()
+            .map(|store| store.by_index(index, value))
+            .into_iter()
+            .flatten()
+    }
+
+    /// The metadata of an object of any kind that is held.
+    pub fn metadata(&self, key: &ObjectKey) -> Option<&ObjectMeta> {
+        self.stores.get(&key.kind)?.meta(&key.namespace, &key.name)
+    }
+
+    /// The metadata of all objects of a kind, of one namespace or of all (`None`), in order of namespace and name.
+    pub fn list_metadata<'a>(
+        &'a self,
+        kind: u32,
+        namespace: Option<&str>,
+    ) -> impl Iterator<Item = &'a ObjectMeta> + use<'a> {
+        self.stores
+            .get(&kind)
+            .map(|store| store.metas(namespace))
+            .into_iter()
+            .flatten()
+    }
+
+    /// The object with a UID, whatever its kind.
+    pub fn by_uid(&self, uid: &str) -> Option<&ObjectKey> {
+        self.uids.get(uid)
+    }
+
+    /// The objects that have `uid` among their ownerReferences, whatever their kind, in the order of their keys.
+    pub fn by_owner<'a>(&'a self, uid: &str) -> impl Iterator<Item = &'a ObjectKey> + use<'a> {
+        self.owners.get(uid).into_iter().flatten()
+    }
+
+    /// The objects of kind `K` that have `uid` among their ownerReferences.
+    pub fn owned<'a, K: Kind>(&'a self, uid: &str) -> impl Iterator<Item = &'a Arc<K>> + use<'a, K> {
+        self.by_owner(uid).filter_map(|key| self.get_key(key))
+    }
+
+    /// The objects of kind `K` whose *controller* is `uid`.
+    pub fn controlled<K: Kind>(&self, uid: &str) -> impl Iterator<Item = &Arc<K>> {
+        self.owned::<K>(uid)
+            .filter(move |object| controller_of(Kind::meta(&***object)).is_some_and(|owner| owner.uid == uid))
+    }
+
+    /// Applies what the informer tells; gives the change that it makes, if any. An object of a kind that is not held
+    /// changes nothing but the revision. An object that does not decode is an error and leaves its old state.
+    pub fn apply(&mut self, delta: &Delta) -> Result<Option<CacheEvent>, DecodeError> {
+        let (revision, change) = match delta {
+            Delta::Restarted => {
+                self.synced = false;
+                return Ok(None);
+            }
+            Delta::Synced(revision) => {
+                self.synced = true;
+                // A relist may go back, when the store was replaced by an older one.
+                self.revision = *revision;
+                return Ok(None);
+            }
+            Delta::Bookmark(revision) => (*revision, None),
+            Delta::Upsert {
+                key,
+                object,
+                revision,
+                ..
+            } => (*revision, self.upsert(key, object, *revision)?),
+            Delta::Delete { key, revision, .. } => (*revision, self.remove(key, *revision)),
+        };
+        if self.synced {
+            self.revision = self.revision.max(revision);
+        }
+        Ok(change)
+    }
+
+    fn upsert(
+        &mut self,
+        key: &ObjectKey,
+        object: &Object,
+        revision: i64,
+    ) -> Result<Option<CacheEvent>, DecodeError> {
+        let Some(store) = self.stores.get_mut(&key.kind) else {
+            return Ok(None);
+        };
+        let (before, after) = store.upsert(key, object)?;
+        let same = before.as_ref().is_some_and(|before| {
+            before.meta().uid == after.meta().uid
+                && before.meta().owner_references == after.meta().owner_references
+        });
+        if !same {
+            if let Some(before) = &before {
+                self.unindex(key, before.meta());
+            }
+            self.index(key, after.meta());
+        }
+        Ok(Some(CacheEvent {
+            key: key.clone(),
+            revision,
+            before,
+            after: Some(after),
+        }))
+    }
+
+    fn remove(&mut self, key: &ObjectKey, revision: i64) -> Option<CacheEvent> {
+        let before = self.stores.get_mut(&key.kind)?.remove(key)?;
+        self.unindex(key, before.meta());
+        Some(CacheEvent {
+            key: key.clone(),
+            revision,
+            before: Some(before),
+            after: None,
+        })
+    }
+
+    fn index(&mut self, key: &ObjectKey, meta: &ObjectMeta) {
+        if !meta.uid.is_empty() {
+            self.uids.insert(meta.uid.as_str().into(), key.clone());
+        }
+        for owner in &meta.owner_references {
+            // Looks before it allocates the key: most owners own many.
+            if !self.owners.contains_key(owner.uid.as_str()) {
+                self.owners.insert(owner.uid.as_str().into(), BTreeSet::new());
+            }
+            if let Some(owned) = self.owners.get_mut(owner.uid.as_str()) {
+                owned.insert(key.clone());
+            }
+        }
+    }
+
+    fn unindex(&mut self, key: &ObjectKey, meta: &ObjectMeta) {
+        // A UID names one object, but objects written without one (in tests) must not take another's entry.
+        if self.uids.get(meta.uid.as_str()) == Some(key) {
+            self.uids.remove(meta.uid.as_str());
+        }
+        for owner in &meta.owner_references {
+            if let Some(owned) = self.owners.get_mut(owner.uid.as_str()) {
+                owned.remove(key);
+                if owned.is_empty() {
+                    self.owners.remove(owner.uid.as_str());
+                }
+            }
+        }
+    }
+
+    fn store<K: Kind>(&self) -> Option<&Store<K>> {
+        let store: &dyn Any = &**self.stores.get(&K::NUMBER)?;
+        store.downcast_ref()
+    }
+}
+
+/// The owner reference that has `controller: true`.
+/// <https://kubernetes.io/docs/concepts/overview/working-with-objects/owners-dependents/>
+pub fn controller_of(meta: &ObjectMeta) -> Option<&proto::meta::v1::OwnerReference> {
+    meta.owner_references
+        .iter()
+        .find(|owner| owner.controller == Some(true))
+}

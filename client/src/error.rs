@@ -1,0 +1,106 @@
+//! [`Error`]: why a request failed, and whether asking again helps.
+
+use apimachinery::status::Reason;
+use prost::DecodeError;
+use proto::meta::v1::Status;
+use std::time::Duration;
+
+/// Why a request failed.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Error {
+    /// The server refused, and says why.
+    #[error("{}", .0.message)]
+    Api(Box<Status>),
+    /// The server could not be reached, or the connection broke before the answer. A write may have been done.
+    #[error("no answer from {server}: {source}")]
+    Transport {
+        /// The server's address.
+        server: String,
+        /// What the connection says.
+        source: Box<tonic::Status>,
+    },
+    /// The answer does not decode as what was asked for.
+    #[error("the server's answer does not decode: {0}")]
+    Decode(#[from] DecodeError),
+    /// The client is not set up right; the text says what is wrong.
+    #[error("{0}")]
+    Config(String),
+}
+
+impl Error {
+    /// Reads what tonic gives. A status without details was made on the way, not by the API.
+    pub(crate) fn from_tonic(server: &str, status: tonic::Status) -> Self {
+        use tonic::Code;
+        let on_the_way = matches!(
+            status.code(),
+            Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Unknown | Code::Internal
+        );
+        if status.details().is_empty() && on_the_way {
+            return Self::Transport {
+                server: server.into(),
+                source: Box::new(status),
+            };
+        }
+        Self::Api(Box::new(component_base::grpc::from_tonic(&status)))
+    }
+
+    /// No answer came in time.
+    pub(crate) fn deadline(server: &str, after: Duration) -> Self {
+        let status = tonic::Status::deadline_exceeded(format!("no answer within {after:?}"));
+        Self::Transport {
+            server: server.into(),
+            source: Box::new(status),
+        }
+    }
+
+    /// Why the server refused; `None` when it did not, or when it gave a reason that is not Kubernetes'.
+    pub fn reason(&self) -> Option<Reason> {
+        match self {
+            Self::Api(status) => Reason::of(status),
+            _ => None,
+        }
+    }
+
+    /// The server's `Status`, when it refused.
+    pub fn status(&self) -> Option<&Status> {
+        match self {
+            Self::Api(status) => Some(status),
+            _ => None,
+        }
+    }
+
+    /// No such object or kind.
+    pub fn is_not_found(&self) -> bool {
+        self.reason() == Some(Reason::NotFound)
+    }
+
+    /// The name is taken.
+    pub fn is_already_exists(&self) -> bool {
+        self.reason() == Some(Reason::AlreadyExists)
+    }
+
+    /// A stale resourceVersion or a failed precondition.
+    pub fn is_conflict(&self) -> bool {
+        self.reason() == Some(Reason::Conflict)
+    }
+
+    /// The revision is compacted away.
+    pub fn is_expired(&self) -> bool {
+        self.reason() == Some(Reason::Expired)
+    }
+
+    /// Whether the same request may succeed later without anything being changed about it. A write that is sent again
+    /// after [`Error::Transport`] must be safe to do twice.
+    pub fn retryable(&self) -> bool {
+        match self {
+            Self::Transport { .. } => true,
+            Self::Api(_) => matches!(
+                self.reason(),
+                Some(
+                    Reason::TooManyRequests | Reason::ServiceUnavailable | Reason::Timeout | Reason::NoSpace
+                )
+            ),
+            Self::Decode(_) | Self::Config(_) => false,
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! Every limit of the client, with its reason.
+
+use std::time::Duration;
+
+/// How long a connection attempt may take. An apiserver on the same network answers in milliseconds; a longer wait only
+/// delays the next attempt.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a request may take. The server's own deadline is shorter; this one is for when the server hangs.
+pub const DEADLINE: Duration = Duration::from_secs(30);
+
+/// How often a quiet connection is probed.
+pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How long a probe may stay unanswered before the connection counts as lost.
+pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// HTTP/2 window of a stream. A watch of a large cluster starts with hundreds of megabytes; with the default of 64 KiB
+/// it would wait for a round trip after every few objects.
+pub const STREAM_WINDOW: u32 = 4 << 20;
+
+/// HTTP/2 window of the connection: a watch that is read slowly leaves room for other requests.
+pub const CONNECTION_WINDOW: u32 = 16 << 20;
+
+/// The largest message that is accepted. Requests are held to 4 MiB by the server, but an answer can be larger: a batch
+/// of a thousand patches answers with a thousand whole objects.
+pub const MAX_RECEIVED: usize = 64 << 20;
+
+/// The most writes in one Batch call: the server's limit.
+pub const BATCH_OPERATIONS: usize = 1000;
+
+/// The most bytes of writes in one Batch call: the server's limit of 4 MiB a message, less room for framing.
+pub const BATCH_BYTES: usize = (4 << 20) - (64 << 10);
