@@ -11,5 +11,6 @@ pub mod metrics;
 pub mod process;
 pub mod ready;
 pub mod rng;
+pub mod server;
 pub mod shutdown;
 pub mod telemetry;

@@ -1,0 +1,387 @@
+//! Stands before every gRPC handler: deadlines, load shedding, errors that carry a `Status`, metrics.
+//!
+//! HTTP routes pass untouched. tonic answers some errors by itself, without details and sometimes under a code that
+//! means something else here; [`mend`] turns those into ours.
+
+use super::limits::{Limits, RETRY_AFTER_SECONDS};
+use super::methods::{Method, MethodKind, Methods};
+use super::stream_body::StreamBody;
+use crate::clock::{Clock, Elapsed};
+use crate::grpc::{failure, from_tonic, to_tonic};
+use crate::metrics::{Counter, Family, Histogram, Registry, latency_buckets};
+use crate::shutdown::Shutdown;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::metrics::gauge::ConstGauge;
+use proto::meta::v1;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tonic::{Code, Status};
+
+/// What all requests share.
+#[derive(Debug)]
+pub(super) struct Guard {
+    methods: Methods,
+    limits: Limits,
+    clock: Clock,
+    shutdown: Shutdown,
+    calls: Arc<Semaphore>,
+    streams: Arc<Semaphore>,
+    metrics: Metrics,
+}
+
+impl Guard {
+    pub(super) fn new(
+        methods: Methods,
+        limits: Limits,
+        clock: Clock,
+        registry: Registry,
+        shutdown: Shutdown,
+    ) -> Self {
+        let calls = Arc::new(Semaphore::new(limits.calls));
+        let streams = Arc::new(Semaphore::new(limits.watches));
+        registry.register_collector(Open {
+            limits,
+            calls: calls.clone(),
+            streams: streams.clone(),
+        });
+        Self {
+            methods,
+            limits,
+            clock,
+            shutdown,
+            calls,
+            streams,
+            metrics: Metrics::new(&registry.sub("grpc_server")),
+        }
+    }
+
+    async fn call(&self, method: &Method, request: Request, next: Next) -> Response {
+        let _permit = match (method.kind, self.calls.try_acquire()) {
+            (MethodKind::Vital, _) => None,
+            (_, Ok(permit)) => Some(permit),
+            (_, Err(_)) => return refuse(&overloaded("calls", self.limits.calls)),
+        };
+        let start = self.clock.now();
+        let response = self.in_time(request, next).await;
+        let latency = self.clock.now().saturating_duration_since(start);
+        self.metrics.latency(&method.name, latency);
+        response
+    }
+
+    async fn stream(&self, method: &Method, request: Request, next: Next) -> Response {
+        let Ok(permit) = self.streams.clone().try_acquire_owned() else {
+            return refuse(&overloaded("watch streams", self.limits.watches));
+        };
+        let response = self.in_time(request, next).await;
+        if response.headers().contains_key(Status::GRPC_STATUS) {
+            // It failed before it began: there is no stream.
+            return response;
+        }
+        let (metrics, name) = (self.metrics.clone(), method.name.clone());
+        let ended = move |code| metrics.handled(&name, code);
+        response.map(|body| Body::new(StreamBody::new(body, permit, &self.shutdown, Box::new(ended))))
+    }
+
+    /// Runs the handler until it answers or its time is over.
+    async fn in_time(&self, request: Request, next: Next) -> Response {
+        let asked = grpc_timeout(request.headers());
+        let limit = asked.map_or(self.limits.call_deadline, |asked| {
+            asked.min(self.limits.call_deadline)
+        });
+        match self.clock.timeout(limit, next.run(request)).await {
+            Ok(response) => response,
+            Err(Elapsed) => refuse(&failure(
+                "Timeout",
+                format!("no answer within {limit:?}; whether it was done is unknown: read before you retry"),
+            )),
+        }
+    }
+}
+
+/// The middleware.
+pub(super) async fn guard(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
+    let grpc = is_grpc(request.headers());
+    let Some(method) = guard.methods.get(request.uri().path()) else {
+        if !grpc {
+            return next.run(request).await;
+        }
+        let unknown = Status::unimplemented("this server has no such method; list them by reflection");
+        guard.metrics.handled(&UNKNOWN, Code::Unimplemented);
+        return to_tonic(mend(&unknown)).into_http();
+    };
+    if !grpc {
+        // A web page can make a browser send forms and text anywhere, but not this content type without asking.
+        let hint = "gRPC methods take content-type application/grpc\n";
+        return (StatusCode::UNSUPPORTED_MEDIA_TYPE, hint).into_response();
+    }
+    let mut response = match method.kind {
+        MethodKind::Call | MethodKind::Vital => guard.call(method, request, next).await,
+        MethodKind::Stream => guard.stream(method, request, next).await,
+    };
+    match (status_of(response.headers_mut()), method.kind) {
+        (Some(code), _) => guard.metrics.handled(&method.name, code),
+        (None, MethodKind::Stream) => {} // counted when it ends
+        (None, _) => guard.metrics.handled(&method.name, Code::Ok),
+    }
+    response
+}
+
+/// The gRPC status in these headers or trailers, if any. An error without details gets them.
+pub(super) fn status_of(headers: &mut HeaderMap) -> Option<Code> {
+    let code = Code::from_bytes(headers.get(Status::GRPC_STATUS)?.as_bytes());
+    if code == Code::Ok || headers.contains_key(Status::GRPC_STATUS_DETAILS) {
+        return Some(code);
+    }
+    let mended = to_tonic(mend(&Status::from_header_map(headers)?));
+    match mended.add_header(headers) {
+        Ok(()) => Some(mended.code()),
+        Err(error) => Some(error.code()),
+    }
+}
+
+/// tonic's words for requests that cannot be read, which it answers with INTERNAL. Tests send such requests.
+const UNREADABLE: [&str; 5] = [
+    "failed to decode Protobuf message",
+    "protocol error:",
+    "Missing request message",
+    "Unexpected EOF decoding stream",
+    "Error decompressing",
+];
+
+/// A `Status` for an error that carries none, which tonic made itself.
+fn mend(status: &Status) -> v1::Status {
+    let unreadable = || UNREADABLE.iter().any(|words| status.message().starts_with(words));
+    match status.code() {
+        // Ours, for a compacted revision, always has details.
+        Code::OutOfRange => failure("RequestEntityTooLarge", status.message()),
+        Code::Internal if unreadable() => failure("BadRequest", status.message()),
+        _ => from_tonic(status),
+    }
+}
+
+fn refuse(status: &v1::Status) -> Response {
+    to_tonic(status.clone()).into_http()
+}
+
+fn overloaded(what: &str, limit: usize) -> v1::Status {
+    v1::Status {
+        details: Some(v1::StatusDetails {
+            retry_after_seconds: RETRY_AFTER_SECONDS,
+            ..v1::StatusDetails::default()
+        }),
+        ..failure(
+            "TooManyRequests",
+            format!("the server works on {limit} {what} already; try again in {RETRY_AFTER_SECONDS} s"),
+        )
+    }
+}
+
+fn is_grpc(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(header::CONTENT_TYPE).map(axum::http::HeaderValue::as_bytes);
+    let rest = content_type.and_then(|value| value.strip_prefix(b"application/grpc"));
+    matches!(rest, Some([] | [b'+' | b';', ..]))
+}
+
+/// The client's deadline: up to 8 digits and a unit.
+/// <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>. One that cannot be read is none.
+fn grpc_timeout(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get("grpc-timeout")?.to_str().ok()?;
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    if digits.len() > 8 || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let count = digits.parse().ok()?;
+    Some(match unit {
+        "H" => Duration::from_secs(count * 3600),
+        "M" => Duration::from_secs(count * 60),
+        "S" => Duration::from_secs(count),
+        "m" => Duration::from_millis(count),
+        "u" => Duration::from_micros(count),
+        "n" => Duration::from_nanos(count),
+        _ => return None,
+    })
+}
+
+/// The method label of calls that name none of ours: what a client sends must not become a label.
+static UNKNOWN: std::sync::LazyLock<Arc<String>> = std::sync::LazyLock::new(|| Arc::new("unknown".into()));
+
+#[derive(Clone, Debug)]
+struct Metrics {
+    handled: Family<HandledLabels, Counter>,
+    latency: Family<MethodLabel, Histogram, fn() -> Histogram>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct HandledLabels {
+    method: Arc<String>,
+    code: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct MethodLabel {
+    method: Arc<String>,
+}
+
+impl Metrics {
+    fn new(registry: &Registry) -> Self {
+        let latency =
+            Family::new_with_constructor((|| Histogram::new(latency_buckets())) as fn() -> Histogram);
+        Self {
+            handled: registry.register(
+                "handled",
+                "Calls and streams that ended, by gRPC code",
+                Family::default(),
+            ),
+            latency: registry.register(
+                "handling_seconds",
+                "Time from a call's arrival to its answer, streams aside",
+                latency,
+            ),
+        }
+    }
+
+    fn handled(&self, method: &Arc<String>, code: Code) {
+        let labels = HandledLabels {
+            method: method.clone(),
+            code: code_name(code),
+        };
+        self.handled.get_or_create(&labels).inc();
+    }
+
+    fn latency(&self, method: &Arc<String>, latency: Duration) {
+        let label = MethodLabel {
+            method: method.clone(),
+        };
+        self.latency.get_or_create(&label).observe(latency.as_secs_f64());
+    }
+}
+
+/// gRPC's own spelling.
+fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
+
+/// How many calls and streams are open, read from the semaphores that limit them.
+#[derive(Debug)]
+struct Open {
+    limits: Limits,
+    calls: Arc<Semaphore>,
+    streams: Arc<Semaphore>,
+}
+
+impl Collector for Open {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        for (name, help, limit, semaphore) in [
+            (
+                "grpc_server_calls_open",
+                "Calls that handlers work on",
+                self.limits.calls,
+                &self.calls,
+            ),
+            (
+                "grpc_server_streams_open",
+                "Open server streams",
+                self.limits.watches,
+                &self.streams,
+            ),
+        ] {
+            let gauge = ConstGauge::new(limit.saturating_sub(semaphore.available_permits()) as i64);
+            gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deadlines_are_read_as_grpc_writes_them() {
+        for (text, expected) in [
+            ("5S", Some(Duration::from_secs(5))),
+            ("2H", Some(Duration::from_secs(7200))),
+            ("3M", Some(Duration::from_secs(180))),
+            ("250m", Some(Duration::from_millis(250))),
+            ("7u", Some(Duration::from_micros(7))),
+            ("99999999n", Some(Duration::from_nanos(99_999_999))),
+            ("99999999H", Some(Duration::from_secs(99_999_999 * 3600))),
+            ("999999999n", None),
+            ("+5S", None),
+            ("S", None),
+            ("5", None),
+            ("5s", None),
+            ("", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert("grpc-timeout", text.parse().unwrap());
+            assert_eq!(grpc_timeout(&headers), expected, "{text:?}");
+        }
+        assert_eq!(grpc_timeout(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn only_grpc_content_types_reach_grpc() {
+        for (text, expected) in [
+            ("application/grpc", true),
+            ("application/grpc+proto", true),
+            ("application/grpc;charset=utf-8", true),
+            ("application/grpc-web", false),
+            ("text/plain", false),
+            ("application/json", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::CONTENT_TYPE, text.parse().unwrap());
+            assert_eq!(is_grpc(&headers), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn errors_without_details_get_them_and_others_stay() {
+        let check = |status: &Status, code, reason: &str| {
+            let mut headers = HeaderMap::new();
+            status.add_header(&mut headers).unwrap();
+            assert_eq!(status_of(&mut headers), Some(code));
+            let sent = Status::from_header_map(&headers).unwrap();
+            assert_eq!((sent.code(), from_tonic(&sent).reason.as_str()), (code, reason));
+        };
+        check(
+            &Status::out_of_range("decoded message length too large"),
+            Code::ResourceExhausted,
+            "RequestEntityTooLarge",
+        );
+        check(
+            &Status::internal("failed to decode Protobuf message: x"),
+            Code::InvalidArgument,
+            "BadRequest",
+        );
+        check(&Status::internal("a bug"), Code::Internal, "InternalError");
+        check(&to_tonic(failure("Expired", "gone")), Code::OutOfRange, "Expired");
+        assert_eq!(status_of(&mut HeaderMap::new()), None);
+    }
+}
