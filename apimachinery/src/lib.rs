@@ -3,6 +3,7 @@
 //!
 //! Pure: no I/O, no clock, no randomness, no async. Everything is a function from objects to objects.
 
+pub mod json;
 pub mod kinds;
 pub mod names;
 pub mod quantity;

@@ -1,0 +1,159 @@
+//! Wire bytes from strangers: is this a well-formed object, and what in it does the schema not have?
+//!
+//! In: a message and its bytes. Out: every fault and every unknown field, each by its path.
+//!
+//! Invariant: bytes without a fault decode with prost and print as JSON.
+
+use super::fault::{Fault, FaultKind, MAX_FAULTS, Segment};
+use super::raw;
+use super::schema::{self, Field, Kind, MAX_DEPTH, Message, Shape, Target};
+use super::wire::{self, Payload, malformed};
+
+/// What was found.
+#[derive(Default)]
+pub(super) struct Findings {
+    pub(super) faults: Vec<Fault>,
+    pub(super) unknown: Vec<Fault>,
+}
+
+/// Walks all of a message.
+pub(super) fn check(message: &'static Message, bytes: &[u8]) -> Findings {
+    let mut checker = Checker {
+        found: Findings::default(),
+        path: Vec::new(),
+        scratch: Vec::new(),
+    };
+    checker.message(message, bytes);
+    checker.found
+}
+
+struct Checker {
+    found: Findings,
+    path: Vec<Segment>,
+    /// Takes the copy that checking embedded JSON makes.
+    scratch: Vec<u8>,
+}
+
+impl Checker {
+    fn fault(&mut self, mut fault: Fault) {
+        let mut path = self.path.clone();
+        path.append(&mut fault.path);
+        fault.path = path;
+        if self.found.faults.len() < MAX_FAULTS {
+            self.found.faults.push(fault);
+        }
+    }
+
+    fn message(&mut self, message: &'static Message, bytes: &[u8]) {
+        if self.path.len() >= MAX_DEPTH {
+            self.fault(Fault::new(
+                FaultKind::TooDeep,
+                format!("nested deeper than {MAX_DEPTH} levels"),
+            ));
+            return;
+        }
+        let mut counts = vec![0; message.fields.len()];
+        self.records(message, &message.targets, &mut counts, bytes);
+    }
+
+    /// `counts` holds how many items of each list were seen, to number them by.
+    fn records(
+        &mut self,
+        message: &'static Message,
+        targets: &'static [Target],
+        counts: &mut [usize],
+        mut bytes: &[u8],
+    ) {
+        loop {
+            let (number, payload) = match wire::next_record(&mut bytes) {
+                Ok(Some(record)) => record,
+                Ok(None) => return,
+                Err(fault) => return self.fault(fault),
+            };
+            match schema::target(targets, number) {
+                Target::Field(index) => {
+                    let index = usize::from(*index);
+                    let field = &message.fields[index];
+                    self.path.push(Segment::Field(field.name.clone()));
+                    self.field(field, payload, counts[index]);
+                    self.path.pop();
+                    counts[index] += 1;
+                }
+                Target::Inline(inner) => match payload.bytes() {
+                    Ok(bytes) => self.records(message, inner, counts, bytes),
+                    Err(fault) => self.fault(fault),
+                },
+                Target::Unknown => {
+                    self.path.push(Segment::Field(number.to_string()));
+                    if self.found.unknown.len() < MAX_FAULTS {
+                        let fault = Fault::new(FaultKind::UnknownField, "no field has this number");
+                        self.found.unknown.push(Fault {
+                            path: self.path.clone(),
+                            ..fault
+                        });
+                    }
+                    self.path.pop();
+                }
+            }
+        }
+    }
+
+    fn field(&mut self, field: &'static Field, payload: Payload<'_>, index: usize) {
+        match field.shape {
+            Shape::Single => self.value(field.kind, payload),
+            Shape::List => {
+                self.path.push(Segment::Index(index));
+                match (field.kind, payload) {
+                    (Kind::Bool | Kind::Int32 | Kind::Int64, Payload::Bytes(packed)) => self.packed(packed),
+                    _ => self.value(field.kind, payload),
+                }
+                self.path.pop();
+            }
+            Shape::Map => match payload.bytes().and_then(wire::entry_of) {
+                Ok((key, value)) => {
+                    self.path.push(Segment::Key(key.to_owned()));
+                    if let Some(value) = value {
+                        self.value(field.kind, value);
+                    }
+                    self.path.pop();
+                }
+                Err(fault) => self.fault(fault),
+            },
+        }
+    }
+
+    fn packed(&mut self, mut packed: &[u8]) {
+        while !packed.is_empty() {
+            if prost::encoding::decode_varint(&mut packed).is_err() {
+                return self.fault(malformed("malformed packed numbers"));
+            }
+        }
+    }
+
+    fn value(&mut self, kind: Kind, payload: Payload<'_>) {
+        let result = match kind {
+            Kind::Bool | Kind::Int32 | Kind::Int64 => payload.varint().map(drop),
+            Kind::String => payload.text().map(drop),
+            Kind::Bytes => payload.bytes().map(drop),
+            Kind::Quantity => payload.bytes().and_then(wire::text_of).map(drop),
+            Kind::IntOrString => payload.bytes().and_then(wire::int_or_string_of).map(drop),
+            Kind::Time | Kind::MicroTime => payload.bytes().and_then(wire::time_of).map(drop),
+            Kind::Duration => payload.bytes().and_then(wire::number_of).map(drop),
+            Kind::Raw => match payload.bytes().and_then(wire::raw_of) {
+                Ok([]) => Ok(()),
+                Ok(json) => {
+                    self.scratch.clear();
+                    raw::copy(json, &mut self.scratch)
+                }
+                Err(fault) => Err(fault),
+            },
+            Kind::Message(index) => match payload.bytes() {
+                Ok(bytes) => return self.message(schema::message(index), bytes),
+                Err(fault) => Err(fault),
+            },
+        };
+        if let Err(fault) = result {
+            self.fault(fault);
+        }
+    }
+}

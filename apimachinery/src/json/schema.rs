@@ -1,0 +1,477 @@
+//! The schema as a table that the transcoder walks.
+//!
+//! In: the descriptors of every Kubernetes message, with our field options. Out: per message its JSON fields (those of
+//! inlined messages lifted into it) found by wire number and by JSON name. Compiled once, at first use.
+//!
+//! Invariant: a message's fields are sorted by JSON name, and an index into them fits the `u128` of fields seen.
+
+use crate::kinds;
+use prost::encoding::{WireType, encode_key};
+use prost_reflect::{Cardinality, FieldDescriptor, Kind as ProtoKind, MessageDescriptor, Value};
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+/// Nesting allowed in wire bytes and in JSON. Kubernetes' own kinds need about 15 levels; prost stops at 100 too.
+pub const MAX_DEPTH: usize = 100;
+
+/// More fields in one message would not fit the reader's bit set of fields seen.
+const MAX_FIELDS: usize = 128;
+
+/// How a value is written on the wire and in JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Bool,
+    Int32,
+    Int64,
+    String,
+    /// Base64 in JSON.
+    Bytes,
+    /// A string in JSON; a number is read too.
+    Quantity,
+    /// A number or a string in JSON.
+    IntOrString,
+    /// RFC 3339 in seconds.
+    Time,
+    /// RFC 3339 in microseconds.
+    MicroTime,
+    /// Go's notation: `1h0m0s`.
+    Duration,
+    /// JSON kept as it is in a message's first field (RawExtension, FieldsV1).
+    Raw,
+    /// An object; the index of its message in [`Schema::messages`].
+    Message(u16),
+}
+
+impl Kind {
+    /// The wire type of one value.
+    pub(super) fn wire_type(self) -> WireType {
+        match self {
+            Self::Bool | Self::Int32 | Self::Int64 => WireType::Varint,
+            _ => WireType::LengthDelimited,
+        }
+    }
+}
+
+/// How many values a field holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    Single,
+    List,
+    /// Keys are strings; upstream has no others.
+    Map,
+}
+
+/// One JSON field.
+#[derive(Debug)]
+pub(super) struct Field {
+    /// As JSON spells it.
+    pub(super) name: String,
+    /// `"name":`, ready to be written.
+    pub(super) quoted: String,
+    pub(super) number: u32,
+    /// The number of the inlined message that holds the field; 0 when the message itself holds it.
+    pub(super) outer: u32,
+    /// The wire key, encoded.
+    pub(super) key: Vec<u8>,
+    /// The values; for a map those of its entries.
+    pub(super) kind: Kind,
+    pub(super) shape: Shape,
+    /// JSON prints it even when it is empty.
+    pub(super) always: bool,
+    /// Empty is different from absent (a pointer in Go).
+    pub(super) presence: bool,
+}
+
+impl Field {
+    /// Where the field stands in a canonical encoding: by the number of what holds it, then by its own.
+    pub(super) fn order(&self) -> u32 {
+        if self.outer == 0 {
+            self.number << 16
+        } else {
+            self.outer << 16 | self.number
+        }
+    }
+}
+
+/// What a wire number stands for.
+#[derive(Debug)]
+pub(super) enum Target {
+    Unknown,
+    /// Index into [`Message::fields`].
+    Field(u16),
+    /// A message whose fields JSON lifts into its parent's.
+    Inline(Vec<Target>),
+}
+
+/// What a wire number stands for; numbers past the end are unknown.
+pub(super) fn target(targets: &[Target], number: u32) -> &Target {
+    targets.get(number as usize).unwrap_or(&Target::Unknown)
+}
+
+/// `apiVersion` and `kind` of a message that stands alone.
+#[derive(Debug)]
+pub(super) struct TypeMeta {
+    pub(super) api_version: String,
+    pub(super) kind: String,
+    /// Clients send these kinds under any version of any group (DeleteOptions).
+    pub(super) any_version: bool,
+    /// `"apiVersion":…,"kind":…`, ready to be written.
+    pub(super) quoted: String,
+}
+
+/// One message of the schema: everything that the transcoder has to know about it.
+#[derive(Debug)]
+pub struct Message {
+    pub(super) full_name: String,
+    pub(super) type_meta: Option<TypeMeta>,
+    pub(super) fields: Vec<Field>,
+    pub(super) targets: Vec<Target>,
+    /// Indexes of the fields that JSON always prints, ascending.
+    pub(super) always: Vec<u16>,
+    names: NameTable,
+}
+
+impl Message {
+    /// The message of an arm of `orrery.v1.Object`.
+    pub fn by_number(number: u32) -> Option<&'static Self> {
+        let schema = schema();
+        schema
+            .by_arm
+            .get(&number)
+            .map(|&i| &schema.messages[usize::from(i)])
+    }
+
+    /// The message of a full protobuf name: `k8s.io.apimachinery.pkg.apis.meta.v1.Status`.
+    pub fn by_name(full_name: &str) -> Option<&'static Self> {
+        let schema = schema();
+        schema
+            .by_name
+            .get(full_name)
+            .map(|&i| &schema.messages[usize::from(i)])
+    }
+
+    /// The message's full protobuf name.
+    pub fn full_name(&self) -> &str {
+        &self.full_name
+    }
+
+    /// The index of the field that JSON calls `name`.
+    pub(super) fn field_index(&self, name: &str) -> Option<u16> {
+        self.names.find(&self.fields, name)
+    }
+}
+
+/// A hash table from JSON names to fields, made for a handful of short names: hashing looks at four bytes.
+#[derive(Debug)]
+struct NameTable {
+    slots: Vec<u16>,
+    mask: usize,
+}
+
+const NO_FIELD: u16 = u16::MAX;
+
+impl NameTable {
+    fn new(fields: &[Field]) -> Self {
+        let size = (fields.len() * 2).next_power_of_two().max(2);
+        let mut table = Self {
+            slots: vec![NO_FIELD; size],
+            mask: size - 1,
+        };
+        for (index, field) in fields.iter().enumerate() {
+            let mut slot = name_hash(&field.name) & table.mask;
+            while table.slots[slot] != NO_FIELD {
+                slot = (slot + 1) & table.mask;
+            }
+            table.slots[slot] = index as u16;
+        }
+        table
+    }
+
+    fn find(&self, fields: &[Field], name: &str) -> Option<u16> {
+        let mut slot = name_hash(name) & self.mask;
+        loop {
+            let index = self.slots[slot];
+            if index == NO_FIELD {
+                return None;
+            }
+            if fields[usize::from(index)].name == name {
+                return Some(index);
+            }
+            slot = (slot + 1) & self.mask;
+        }
+    }
+}
+
+fn name_hash(name: &str) -> usize {
+    let bytes = name.as_bytes();
+    let (Some(&first), Some(&last)) = (bytes.first(), bytes.last()) else {
+        return 0;
+    };
+    let middle = bytes[bytes.len() / 2];
+    let mixed =
+        (usize::from(first) << 16 | usize::from(middle) << 8 | usize::from(last)) ^ (bytes.len() << 20);
+    mixed.wrapping_mul(0x9E37_79B1) >> 12
+}
+
+/// Every message that can be transcoded.
+#[derive(Debug)]
+pub(super) struct Schema {
+    pub(super) messages: Vec<Message>,
+    by_name: HashMap<String, u16>,
+    by_arm: HashMap<u32, u16>,
+}
+
+/// The compiled schema.
+pub(super) fn schema() -> &'static Schema {
+    static SCHEMA: LazyLock<Schema> = LazyLock::new(compile);
+    &SCHEMA
+}
+
+/// The message behind [`Kind::Message`].
+pub(super) fn message(index: u16) -> &'static Message {
+    &schema().messages[usize::from(index)]
+}
+
+fn compile() -> Schema {
+    let pool = proto::descriptors();
+    let descriptors: Vec<MessageDescriptor> = pool
+        .all_messages()
+        .filter(|m| m.full_name().starts_with("k8s.io.") && !m.is_map_entry())
+        .collect();
+    let by_name: HashMap<String, u16> = descriptors
+        .iter()
+        .enumerate()
+        .map(|(i, m)| (m.full_name().to_owned(), i as u16))
+        .collect();
+    let object = pool
+        .get_message_by_name("orrery.v1.Object")
+        .expect("object.proto declares it");
+    let by_arm: HashMap<u32, u16> = object
+        .fields()
+        .filter_map(|arm| match arm.kind() {
+            ProtoKind::Message(m) => Some((arm.number(), by_name[m.full_name()])),
+            _ => None,
+        })
+        .collect();
+    let standing_alone: Vec<u16> = by_arm.values().copied().collect();
+    let messages = descriptors
+        .iter()
+        .enumerate()
+        .map(|(i, m)| compile_message(m, &by_name, standing_alone.contains(&(i as u16))))
+        .collect();
+    Schema {
+        messages,
+        by_name,
+        by_arm,
+    }
+}
+
+fn compile_message(descriptor: &MessageDescriptor, by_name: &HashMap<String, u16>, alone: bool) -> Message {
+    let mut fields = Vec::new();
+    for field in descriptor.fields() {
+        if !option(&field, "inline") {
+            fields.push(compile_field(&field, 0, by_name));
+            continue;
+        }
+        let inlined = message_of(&field).expect("only messages are inlined");
+        for inner in inlined.fields() {
+            assert!(
+                !option(&inner, "inline"),
+                "{}: inlining goes one level deep",
+                inner.full_name()
+            );
+            fields.push(compile_field(&inner, field.number(), by_name));
+        }
+    }
+    fields.sort_by(|a, b| a.name.cmp(&b.name));
+    assert!(
+        fields.len() <= MAX_FIELDS,
+        "{} has too many fields",
+        descriptor.full_name()
+    );
+    let mut targets = Vec::new();
+    for (index, field) in fields.iter().enumerate() {
+        let holder = if field.outer == 0 {
+            &mut targets
+        } else {
+            let slot = slot(&mut targets, field.outer);
+            if matches!(slot, Target::Unknown) {
+                *slot = Target::Inline(Vec::new());
+            }
+            match slot {
+                Target::Inline(inner) => inner,
+                _ => unreachable!("a number is either a field or an inlined message"),
+            }
+        };
+        *slot(holder, field.number) = Target::Field(index as u16);
+    }
+    let always = fields
+        .iter()
+        .enumerate()
+        .filter(|(_, field)| field.always)
+        .map(|(index, _)| index as u16)
+        .collect();
+    Message {
+        full_name: descriptor.full_name().to_owned(),
+        type_meta: type_meta(descriptor, alone),
+        names: NameTable::new(&fields),
+        fields,
+        targets,
+        always,
+    }
+}
+
+fn slot(targets: &mut Vec<Target>, number: u32) -> &mut Target {
+    let number = number as usize;
+    while targets.len() <= number {
+        targets.push(Target::Unknown);
+    }
+    &mut targets[number]
+}
+
+fn compile_field(field: &FieldDescriptor, outer: u32, by_name: &HashMap<String, u16>) -> Field {
+    let (kind, shape) = match message_of(field).filter(|_| field.is_map()) {
+        Some(entry) => {
+            let value = entry.map_entry_value_field();
+            (kind_of(&value, by_name), Shape::Map)
+        }
+        None if field.cardinality() == Cardinality::Repeated => (kind_of(field, by_name), Shape::List),
+        None => (kind_of(field, by_name), Shape::Single),
+    };
+    let wire_type = if shape == Shape::Map {
+        WireType::LengthDelimited
+    } else {
+        kind.wire_type()
+    };
+    let mut key = Vec::new();
+    encode_key(field.number(), wire_type, &mut key);
+    Field {
+        name: field.json_name().to_owned(),
+        quoted: format!("\"{}\":", field.json_name()),
+        number: field.number(),
+        outer,
+        key,
+        kind,
+        shape,
+        always: option(field, "always"),
+        presence: field.field_descriptor_proto().proto3_optional(),
+    }
+}
+
+fn kind_of(field: &FieldDescriptor, by_name: &HashMap<String, u16>) -> Kind {
+    match field.kind() {
+        ProtoKind::Bool => Kind::Bool,
+        ProtoKind::Int32 => Kind::Int32,
+        ProtoKind::Int64 => Kind::Int64,
+        ProtoKind::String => Kind::String,
+        ProtoKind::Bytes => Kind::Bytes,
+        ProtoKind::Message(m) => match m.full_name() {
+            "google.protobuf.Timestamp" if option(field, "micro") => Kind::MicroTime,
+            "google.protobuf.Timestamp" => Kind::Time,
+            "k8s.io.apimachinery.pkg.api.resource.Quantity" => Kind::Quantity,
+            "k8s.io.apimachinery.pkg.util.intstr.IntOrString" => Kind::IntOrString,
+            "k8s.io.apimachinery.pkg.apis.meta.v1.Duration" => Kind::Duration,
+            "k8s.io.apimachinery.pkg.apis.meta.v1.FieldsV1"
+            | "k8s.io.apimachinery.pkg.runtime.RawExtension" => Kind::Raw,
+            name => Kind::Message(by_name[name]),
+        },
+        other => panic!("{}: Kubernetes' schema has no {other:?}", field.full_name()),
+    }
+}
+
+fn message_of(field: &FieldDescriptor) -> Option<MessageDescriptor> {
+    match field.kind() {
+        ProtoKind::Message(m) => Some(m),
+        _ => None,
+    }
+}
+
+/// Whether the boolean option `orrery.<name>` is set.
+fn option(field: &FieldDescriptor, name: &str) -> bool {
+    let extension = field
+        .parent_pool()
+        .get_extension_by_name(&format!("orrery.{name}"))
+        .expect("schema.proto declares it");
+    matches!(*field.options().get_extension(&extension), Value::Bool(true))
+}
+
+/// Package `k8s.io.api.<directory>.<version>` names its group by directory; the registry knows the group's full name.
+fn type_meta(descriptor: &MessageDescriptor, alone: bool) -> Option<TypeMeta> {
+    let package = descriptor.package_name();
+    let kind = descriptor.name();
+    let (api_version, any_version) = if package == "k8s.io.apimachinery.pkg.apis.meta.v1" {
+        if !matches!(kind, "Status" | "DeleteOptions") {
+            return None;
+        }
+        ("v1".to_owned(), true)
+    } else if alone {
+        let (directory, version) = package.strip_prefix("k8s.io.api.")?.split_once('.')?;
+        let sibling = kinds::all().iter().find(|info| {
+            info.message
+                .strip_prefix("k8s.io.api.")
+                .and_then(|m| m.split('.').next())
+                == Some(directory)
+        })?;
+        let api_version = match sibling.group {
+            "" => version.to_owned(),
+            group => format!("{group}/{version}"),
+        };
+        (api_version, false)
+    } else {
+        return None;
+    };
+    Some(TypeMeta {
+        quoted: format!("\"apiVersion\":\"{api_version}\",\"kind\":\"{kind}\""),
+        api_version,
+        kind: kind.to_owned(),
+        any_version,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_registered_kind_has_its_message_and_type_meta() {
+        for info in kinds::all() {
+            let message = Message::by_number(info.number).unwrap();
+            let meta = message.type_meta.as_ref().unwrap();
+            assert_eq!(
+                (meta.api_version.as_str(), meta.kind.as_str()),
+                (info.api_version().as_str(), info.kind)
+            );
+        }
+        let scale = Message::by_number(1000).unwrap().type_meta.as_ref().unwrap();
+        assert_eq!(
+            (scale.api_version.as_str(), scale.kind.as_str()),
+            ("autoscaling/v1", "Scale")
+        );
+    }
+
+    #[test]
+    fn every_field_is_found_by_its_name_and_number_and_no_other_is() {
+        for message in &schema().messages {
+            for (index, field) in message.fields.iter().enumerate() {
+                assert_eq!(
+                    message.field_index(&field.name),
+                    Some(index as u16),
+                    "{}",
+                    message.full_name
+                );
+                let targets = match field.outer {
+                    0 => &message.targets,
+                    outer => match target(&message.targets, outer) {
+                        Target::Inline(inner) => inner,
+                        other => panic!("{} is {other:?}", message.full_name),
+                    },
+                };
+                assert!(
+                    matches!(target(targets, field.number), Target::Field(i) if usize::from(*i) == index)
+                );
+                assert_eq!(message.field_index(&format!("{}x", field.name)), None);
+            }
+            assert_eq!(message.field_index(""), None);
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Protobuf's wire format, as far as the transcoder needs it: records in, records out.
+//!
+//! Invariant: reading never goes past the bytes given, whatever they are.
+
+use super::fault::{Fault, FaultKind};
+use super::special;
+use prost::encoding::{WireType, decode_key, decode_varint, encode_varint};
+
+/// The value of one record.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Payload<'a> {
+    Varint(u64),
+    Bytes(&'a [u8]),
+    /// 4 or 8 bytes; no field of Kubernetes has this type.
+    Fixed,
+}
+
+impl<'a> Payload<'a> {
+    pub(super) fn varint(self) -> Result<u64, Fault> {
+        match self {
+            Self::Varint(value) => Ok(value),
+            _ => Err(malformed("wrong wire type: a number belongs here")),
+        }
+    }
+
+    pub(super) fn bytes(self) -> Result<&'a [u8], Fault> {
+        match self {
+            Self::Bytes(bytes) => Ok(bytes),
+            _ => Err(malformed("wrong wire type: bytes belong here")),
+        }
+    }
+
+    pub(super) fn text(self) -> Result<&'a str, Fault> {
+        std::str::from_utf8(self.bytes()?).map_err(|_| malformed("not valid UTF-8"))
+    }
+}
+
+/// Bytes that are no protobuf, or none of this message.
+pub(super) fn malformed(message: &str) -> Fault {
+    Fault::new(FaultKind::Syntax, message)
+}
+
+/// Takes the next record off `bytes`: field number and value; `None` at the end.
+pub(super) fn next_record<'a>(bytes: &mut &'a [u8]) -> Result<Option<(u32, Payload<'a>)>, Fault> {
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    let (number, wire_type) = decode_key(bytes).map_err(|_| malformed("malformed field key"))?;
+    let payload = match wire_type {
+        WireType::Varint => {
+            Payload::Varint(decode_varint(bytes).map_err(|_| malformed("malformed or truncated number"))?)
+        }
+        WireType::LengthDelimited => {
+            let length = decode_varint(bytes).map_err(|_| malformed("malformed or truncated length"))?;
+            Payload::Bytes(take(bytes, length)?)
+        }
+        WireType::ThirtyTwoBit => {
+            take(bytes, 4)?;
+            Payload::Fixed
+        }
+        WireType::SixtyFourBit => {
+            take(bytes, 8)?;
+            Payload::Fixed
+        }
+        WireType::StartGroup | WireType::EndGroup => return Err(malformed("groups are not supported")),
+    };
+    Ok(Some((number, payload)))
+}
+
+fn take<'a>(bytes: &mut &'a [u8], length: u64) -> Result<&'a [u8], Fault> {
+    let taken = usize::try_from(length)
+        .ok()
+        .and_then(|length| bytes.split_at_checked(length));
+    let (head, tail) = taken.ok_or_else(|| malformed("truncated: the length goes past the end"))?;
+    *bytes = tail;
+    Ok(head)
+}
+
+/// The last value of field `number` in a small message; last wins in protobuf.
+fn last<'a>(mut bytes: &'a [u8], number: u32) -> Result<Option<Payload<'a>>, Fault> {
+    let mut found = None;
+    while let Some((n, payload)) = next_record(&mut bytes)? {
+        if n == number {
+            found = Some(payload);
+        }
+    }
+    Ok(found)
+}
+
+/// The string in field 1: Quantity.
+pub(super) fn text_of(bytes: &[u8]) -> Result<&str, Fault> {
+    last(bytes, 1)?.map_or(Ok(""), Payload::text)
+}
+
+/// The bytes in field 1: RawExtension, FieldsV1.
+pub(super) fn raw_of(bytes: &[u8]) -> Result<&[u8], Fault> {
+    last(bytes, 1)?.map_or(Ok(&[]), Payload::bytes)
+}
+
+/// The number in field 1: Duration.
+pub(super) fn number_of(bytes: &[u8]) -> Result<i64, Fault> {
+    Ok(last(bytes, 1)?.map_or(Ok(0), Payload::varint)? as i64)
+}
+
+/// Seconds and nanoseconds of a Timestamp that RFC 3339 can write.
+pub(super) fn time_of(bytes: &[u8]) -> Result<(i64, i32), Fault> {
+    let seconds = last(bytes, 1)?.map_or(Ok(0), Payload::varint)? as i64;
+    let nanos = last(bytes, 2)?.map_or(Ok(0), Payload::varint)? as i32;
+    if special::is_time(seconds, nanos) {
+        Ok((seconds, nanos))
+    } else {
+        Err(Fault::new(
+            FaultKind::InvalidValue,
+            "a time outside of the years 1 to 9999",
+        ))
+    }
+}
+
+/// An IntOrString.
+pub(super) enum IntOrString<'a> {
+    Int(i32),
+    Text(&'a str),
+}
+
+/// Reads an IntOrString.
+pub(super) fn int_or_string_of(bytes: &[u8]) -> Result<IntOrString<'_>, Fault> {
+    match last(bytes, 1)?.map_or(Ok(0), Payload::varint)? {
+        0 => Ok(IntOrString::Int(
+            last(bytes, 2)?.map_or(Ok(0), Payload::varint)? as i32
+        )),
+        1 => Ok(IntOrString::Text(last(bytes, 3)?.map_or(Ok(""), Payload::text)?)),
+        _ => Err(Fault::new(
+            FaultKind::InvalidValue,
+            "type must be 0 (number) or 1 (string)",
+        )),
+    }
+}
+
+/// Key and value of a map's entry.
+pub(super) fn entry_of(mut bytes: &[u8]) -> Result<(&str, Option<Payload<'_>>), Fault> {
+    let (mut key, mut value) = ("", None);
+    while let Some((number, payload)) = next_record(&mut bytes)? {
+        match number {
+            1 => key = payload.text()?,
+            2 => value = Some(payload),
+            _ => {}
+        }
+    }
+    Ok((key, value))
+}
+
+/// Makes room for a length that is not known yet; [`close`] fills it in.
+pub(super) fn open(out: &mut Vec<u8>) -> usize {
+    out.push(0);
+    out.len()
+}
+
+/// Writes the length of what was appended since [`open`] returned `start`. Most lengths fit the one byte set aside;
+/// longer ones move the content, which is cheaper than measuring it beforehand.
+pub(super) fn close(out: &mut Vec<u8>, start: usize) {
+    let end = out.len();
+    let length = end - start;
+    if length < 0x80 {
+        out[start - 1] = length as u8;
+        return;
+    }
+    let mut prefix = [0; 10];
+    let mut rest = &mut prefix[..];
+    encode_varint(length as u64, &mut rest);
+    let used = 10 - rest.len();
+    out.resize(end + used - 1, 0);
+    out.copy_within(start..end, start + used - 1);
+    out[start - 1..start - 1 + used].copy_from_slice(&prefix[..used]);
+}
+
+/// Appends length and bytes.
+pub(super) fn put_bytes(bytes: &[u8], out: &mut Vec<u8>) {
+    encode_varint(bytes.len() as u64, out);
+    out.extend_from_slice(bytes);
+}

@@ -1,0 +1,345 @@
+//! Wire bytes to JSON, in one pass over each message.
+//!
+//! In: a message's encoded bytes. Out: its JSON, appended to a `Vec<u8>`. Fields are sorted by name, as kubectl shows
+//! them, with `apiVersion` and `kind` first; maps are sorted by key. Unknown wire fields are left out.
+//!
+//! Invariant: what is appended is valid JSON, or an error is returned and the rest of the buffer is rubbish.
+
+use super::fault::{Fault, FaultKind, Segment};
+use super::raw;
+use super::schema::{self, Field, Kind, MAX_DEPTH, Message, Shape, Target};
+use super::special;
+use super::wire::{self, IntOrString, Payload, malformed};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+/// A record that was found in a message: which field it belongs to, and its value.
+#[derive(Clone, Copy)]
+struct Record<'a> {
+    field: u16,
+    payload: Payload<'a>,
+}
+
+/// Appends the JSON of a message that stands alone.
+pub(super) fn write(message: &'static Message, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Fault> {
+    Writer {
+        out,
+        records: Vec::new(),
+    }
+    .message(message, bytes, 0, true)
+}
+
+struct Writer<'a, 'o> {
+    out: &'o mut Vec<u8>,
+    /// The records of every message that is being written, outermost first.
+    records: Vec<Record<'a>>,
+}
+
+impl<'a> Writer<'a, '_> {
+    fn message(
+        &mut self,
+        message: &'static Message,
+        bytes: &'a [u8],
+        depth: usize,
+        alone: bool,
+    ) -> Result<(), Fault> {
+        if depth >= MAX_DEPTH {
+            return Err(Fault::new(
+                FaultKind::TooDeep,
+                format!("nested deeper than {MAX_DEPTH} levels"),
+            ));
+        }
+        let base = self.records.len();
+        self.collect(&message.targets, bytes)?;
+        let found = &mut self.records[base..];
+        if !found.is_sorted_by_key(|r| r.field) {
+            // Stable: the order of a list's items is theirs.
+            found.sort_by_key(|r| r.field);
+        }
+
+        self.out.push(b'{');
+        let empty = self.out.len();
+        if alone && let Some(meta) = &message.type_meta {
+            self.out.extend_from_slice(meta.quoted.as_bytes());
+        }
+        let mut always = message.always.iter().copied().peekable();
+        let mut at = base;
+        while at < self.records.len() {
+            let index = self.records[at].field;
+            let mut end = at + 1;
+            while end < self.records.len() && self.records[end].field == index {
+                end += 1;
+            }
+            while let Some(missing) = always.next_if(|&a| a < index) {
+                self.absent(&message.fields[usize::from(missing)], empty, depth)?;
+            }
+            let is_always = always.next_if_eq(&index).is_some();
+            let field = &message.fields[usize::from(index)];
+            let before = self.out.len();
+            let written = self.field(field, at, end, empty, depth);
+            if !written.map_err(|fault| fault.below(Segment::Field(field.name.clone())))? {
+                self.out.truncate(before);
+                if is_always {
+                    self.absent(field, empty, depth)?;
+                }
+            }
+            at = end;
+        }
+        for missing in always {
+            self.absent(&message.fields[usize::from(missing)], empty, depth)?;
+        }
+        self.out.push(b'}');
+        self.records.truncate(base);
+        Ok(())
+    }
+
+    /// Finds the records of a message and of those inlined in it.
+    fn collect(&mut self, targets: &[Target], mut bytes: &'a [u8]) -> Result<(), Fault> {
+        while let Some((number, payload)) = wire::next_record(&mut bytes)? {
+            match schema::target(targets, number) {
+                Target::Field(field) => self.records.push(Record {
+                    field: *field,
+                    payload,
+                }),
+                Target::Inline(inner) => self.collect(inner, payload.bytes()?)?,
+                Target::Unknown => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn key(&mut self, field: &Field, empty: usize) {
+        if self.out.len() > empty {
+            self.out.push(b',');
+        }
+        self.out.extend_from_slice(field.quoted.as_bytes());
+    }
+
+    /// Writes a field that JSON prints although there is nothing in it, as Go prints its zero value.
+    fn absent(&mut self, field: &Field, empty: usize, depth: usize) -> Result<(), Fault> {
+        self.key(field, empty);
+        if field.presence || field.shape != Shape::Single {
+            self.out.extend_from_slice(b"null");
+            return Ok(());
+        }
+        self.zero(field.kind, depth)
+    }
+
+    fn zero(&mut self, kind: Kind, depth: usize) -> Result<(), Fault> {
+        let text: &[u8] = match kind {
+            Kind::Bool => b"false",
+            Kind::Int32 | Kind::Int64 | Kind::IntOrString => b"0",
+            Kind::String => b"\"\"",
+            Kind::Quantity => b"\"0\"",
+            Kind::Duration => b"\"0s\"",
+            Kind::Bytes | Kind::Time | Kind::MicroTime | Kind::Raw => b"null",
+            Kind::Message(index) => return self.message(schema::message(index), &[], depth + 1, false),
+        };
+        self.out.extend_from_slice(text);
+        Ok(())
+    }
+
+    /// Writes the field of `records[at..end]`. False when it is empty and must not be printed.
+    fn field(
+        &mut self,
+        field: &'static Field,
+        at: usize,
+        end: usize,
+        empty: usize,
+        depth: usize,
+    ) -> Result<bool, Fault> {
+        self.key(field, empty);
+        match field.shape {
+            Shape::Single => {
+                let payload = self.records[end - 1].payload;
+                if let Kind::Message(index) = field.kind {
+                    if end - at > 1 {
+                        self.merged(index, at, end, depth)?;
+                        return Ok(true);
+                    }
+                    if !field.presence && payload.bytes()?.is_empty() {
+                        return Ok(false);
+                    }
+                }
+                self.single(field, payload, depth)
+            }
+            Shape::List => {
+                self.out.push(b'[');
+                let first = self.out.len();
+                for i in at..end {
+                    let payload = self.records[i].payload;
+                    self.item(field, payload, first, i - at, depth)?;
+                }
+                self.out.push(b']');
+                Ok(true)
+            }
+            Shape::Map => {
+                self.map(field, at, end, depth)?;
+                Ok(true)
+            }
+        }
+    }
+
+    fn single(&mut self, field: &Field, payload: Payload<'a>, depth: usize) -> Result<bool, Fault> {
+        // A time without any bytes is Go's zero time, which JSON does not know.
+        let is_zero = match field.kind {
+            Kind::Bool | Kind::Int32 | Kind::Int64 => payload.varint()? == 0 && !field.presence,
+            Kind::Time | Kind::MicroTime => payload.bytes()?.is_empty(),
+            Kind::Raw => wire::raw_of(payload.bytes()?)?.is_empty(),
+            Kind::Message(_) => false,
+            _ => payload.bytes()?.is_empty() && !field.presence,
+        };
+        if !is_zero {
+            self.value(field.kind, payload, depth)?;
+        }
+        Ok(!is_zero)
+    }
+
+    /// Writes a message that is there more than once: protobuf merges them, which is reading them one after the other.
+    fn merged(&mut self, index: u16, at: usize, end: usize, depth: usize) -> Result<(), Fault> {
+        let mut joined = Vec::new();
+        for record in &self.records[at..end] {
+            joined.extend_from_slice(record.payload.bytes()?);
+        }
+        let mut inner = Writer {
+            out: self.out,
+            records: Vec::new(),
+        };
+        inner.message(schema::message(index), &joined, depth + 1, false)
+    }
+
+    fn item(
+        &mut self,
+        field: &Field,
+        payload: Payload<'a>,
+        first: usize,
+        index: usize,
+        depth: usize,
+    ) -> Result<(), Fault> {
+        // A list of numbers may come packed, whatever the schema says.
+        if let (Payload::Bytes(mut packed), Kind::Bool | Kind::Int32 | Kind::Int64) = (payload, field.kind) {
+            while !packed.is_empty() {
+                let number = prost::encoding::decode_varint(&mut packed);
+                let number = number.map_err(|_| malformed("malformed packed numbers"))?;
+                self.item(field, Payload::Varint(number), first, index, depth)?;
+            }
+            return Ok(());
+        }
+        if self.out.len() > first {
+            self.out.push(b',');
+        }
+        self.value(field.kind, payload, depth)
+            .map_err(|fault| fault.below(Segment::Index(index)))
+    }
+
+    fn map(&mut self, field: &Field, at: usize, end: usize, depth: usize) -> Result<(), Fault> {
+        let start = self.out.len();
+        self.out.push(b'{');
+        let mut last_key: Option<&str> = None;
+        for i in at..end {
+            let (key, value) = wire::entry_of(self.records[i].payload.bytes()?)?;
+            if last_key.is_some_and(|last| last >= key) {
+                self.out.truncate(start);
+                return self.unsorted_map(field, at, end, depth);
+            }
+            self.entry(field, key, value, last_key.is_none(), depth)?;
+            last_key = Some(key);
+        }
+        self.out.push(b'}');
+        Ok(())
+    }
+
+    /// Go writes maps in any order, and a key that is there twice counts once, with its last value.
+    fn unsorted_map(&mut self, field: &Field, at: usize, end: usize, depth: usize) -> Result<(), Fault> {
+        let mut entries = std::collections::BTreeMap::new();
+        for record in &self.records[at..end] {
+            let (key, value) = wire::entry_of(record.payload.bytes()?)?;
+            entries.insert(key, value);
+        }
+        self.out.push(b'{');
+        for (i, (key, value)) in entries.into_iter().enumerate() {
+            self.entry(field, key, value, i == 0, depth)?;
+        }
+        self.out.push(b'}');
+        Ok(())
+    }
+
+    fn entry(
+        &mut self,
+        field: &Field,
+        key: &str,
+        value: Option<Payload<'a>>,
+        first: bool,
+        depth: usize,
+    ) -> Result<(), Fault> {
+        if !first {
+            self.out.push(b',');
+        }
+        write_string(key, self.out);
+        self.out.push(b':');
+        match value {
+            Some(value) => self.value(field.kind, value, depth),
+            None => self.zero(field.kind, depth),
+        }
+        .map_err(|fault| fault.below(Segment::Key(key.to_owned())))
+    }
+
+    fn value(&mut self, kind: Kind, payload: Payload<'a>, depth: usize) -> Result<(), Fault> {
+        match kind {
+            Kind::Bool => {
+                let text: &[u8] = if payload.varint()? == 0 { b"false" } else { b"true" };
+                self.out.extend_from_slice(text);
+            }
+            Kind::Int32 => write_number(i64::from(payload.varint()? as i32), self.out),
+            Kind::Int64 => write_number(payload.varint()? as i64, self.out),
+            Kind::String => write_string(payload.text()?, self.out),
+            Kind::Bytes => write_base64(payload.bytes()?, self.out),
+            Kind::Quantity => match wire::text_of(payload.bytes()?)? {
+                "" => self.out.extend_from_slice(b"\"0\""),
+                text => write_string(text, self.out),
+            },
+            Kind::IntOrString => match wire::int_or_string_of(payload.bytes()?)? {
+                IntOrString::Int(number) => write_number(i64::from(number), self.out),
+                IntOrString::Text(text) => write_string(text, self.out),
+            },
+            Kind::Time | Kind::MicroTime => {
+                let bytes = payload.bytes()?;
+                let (seconds, nanos) = wire::time_of(bytes)?;
+                if bytes.is_empty() {
+                    self.out.extend_from_slice(b"null");
+                } else {
+                    special::write_time(seconds, nanos, kind == Kind::MicroTime, self.out);
+                }
+            }
+            Kind::Duration => {
+                let nanos = wire::number_of(payload.bytes()?)?;
+                write_string(&special::format_duration(nanos), self.out);
+            }
+            Kind::Raw => match wire::raw_of(payload.bytes()?)? {
+                [] => self.out.extend_from_slice(b"null"),
+                json => raw::copy(json, self.out)?,
+            },
+            Kind::Message(index) => {
+                self.message(schema::message(index), payload.bytes()?, depth + 1, false)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn write_number(number: i64, out: &mut Vec<u8>) {
+    serde_json::to_writer(out, &number).expect("a number goes into memory");
+}
+
+fn write_string(text: &str, out: &mut Vec<u8>) {
+    serde_json::to_writer(out, text).expect("a string goes into memory");
+}
+
+fn write_base64(bytes: &[u8], out: &mut Vec<u8>) {
+    out.push(b'"');
+    let start = out.len();
+    out.resize(start + bytes.len().div_ceil(3) * 4, 0);
+    let written = STANDARD.encode_slice(bytes, &mut out[start..]);
+    debug_assert_eq!(written, Ok(out.len() - start));
+    out.push(b'"');
+}
