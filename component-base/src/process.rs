@@ -10,6 +10,7 @@ use crate::shutdown::Shutdown;
 use crate::telemetry::{self, LogArgs};
 use anyhow::Context;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -91,6 +92,7 @@ where
         telemetry::init(&LogArgs::default())?;
         return Err(error.into());
     }
+    raise_file_limit();
     let seed = args.seed.map_or_else(Seed::from_entropy, Seed);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -113,6 +115,19 @@ where
     runtime.shutdown_timeout(RUNTIME_SHUTDOWN);
     tracing::info!(component = component.name, "ended");
     result
+}
+
+/// Takes as many file descriptors as the system allows: the usual soft limit of 1,024 is below what the server's
+/// connections and the store's files may need. Rust programs never use select(2), for which it exists.
+fn raise_file_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, limit = limit.current, "cannot raise the limit of open files");
+    }
 }
 
 #[cfg(test)]

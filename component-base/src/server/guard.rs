@@ -184,7 +184,9 @@ fn overloaded(what: &str, limit: usize) -> v1::Status {
 }
 
 fn is_grpc(headers: &HeaderMap) -> bool {
-    let content_type = headers.get(header::CONTENT_TYPE).map(axum::http::HeaderValue::as_bytes);
+    let content_type = headers
+        .get(header::CONTENT_TYPE)
+        .map(axum::http::HeaderValue::as_bytes);
     let rest = content_type.and_then(|value| value.strip_prefix(b"application/grpc"));
     matches!(rest, Some([] | [b'+' | b';', ..]))
 }
