@@ -86,7 +86,7 @@ pub enum Action {
     Delete(DeleteAction),
     /// Asks for a Pod's deletion; a PodDisruptionBudget may refuse, and then it is asked for again later.
     Evict(DeleteAction),
-    /// Tells people about an object. Best effort: the plan succeeds whatever becomes of it.
+    /// Tells people about an object, and of the write before it. Best effort: the plan succeeds whatever becomes of it.
     RecordEvent(EventAction),
 }
 
@@ -121,7 +121,12 @@ impl DeleteAction {
     }
 }
 
-/// Something to tell people about an object.
+/// In the message of an [`EventAction`]: the name of the object that the write before it wrote, which only the server
+/// knows when it came from `generateName`.
+pub const WRITTEN_NAME: &str = "{name}";
+
+/// Something to tell people about an object. When a write stands before it in the plan, it tells of that write: it is
+/// sent only if that succeeded, and [`WRITTEN_NAME`] in its message becomes the name of the object written.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EventAction {
     /// What it is about.
@@ -132,6 +137,16 @@ pub struct EventAction {
     pub reason: String,
     /// A sentence, for people.
     pub message: String,
+}
+
+impl EventAction {
+    /// The event with [`WRITTEN_NAME`] replaced.
+    pub fn about_written(&self, name: &str) -> Self {
+        Self {
+            message: self.message.replace(WRITTEN_NAME, name),
+            ..self.clone()
+        }
+    }
 }
 
 /// How an event is meant: `Event.type`.

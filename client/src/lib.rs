@@ -17,9 +17,11 @@ pub mod client;
 pub mod controller;
 pub mod delta;
 mod error;
+pub mod informer;
 pub mod key;
 pub mod limits;
 mod store;
+pub mod testing;
 pub mod time;
 pub mod workqueue;
 
@@ -29,4 +31,5 @@ pub use client::{Client, ClientConfig};
 pub use controller::{Action, Controller, EventKind, Plan};
 pub use delta::Delta;
 pub use error::Error;
+pub use informer::Informer;
 pub use key::ObjectKey;

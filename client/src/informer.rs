@@ -1,0 +1,337 @@
+//! [`Informer`]: every change of a set of kinds, in order, whatever becomes of the connection.
+//!
+//! In: one Watch stream over all targets. Out: [`Delta`]s. A broken stream is resumed after the last revision that was
+//! told; only when that revision is compacted away are the objects listed again, and then the informer tells what
+//! differs: objects that vanished as deletions, objects that did not change not at all.
+//!
+//! ```text
+//!               start
+//!                 │
+//!                 v    SYNCED R
+//!    ┌──────> Listing ─────────> Following R <──┐
+//!    │         │   ^                │   │       │ event or bookmark: a later R
+//!    │   ended │   │ retry          │   └───────┘ ended: resume after R, later
+//!    │         └───┘                │
+//!    └──────────────────────────────┘ Expired, or refused: the server no longer knows R
+//! ```
+//!
+//! [`Follower::step`] is that diagram, without I/O. Invariant: whoever applies the deltas holds at every
+//! [`Delta::Synced`] and after every delta that follows it exactly what the server held at that revision.
+
+use crate::backoff::{Backoff, Policy};
+use crate::client::Client;
+use crate::delta::Delta;
+use crate::error::Error;
+use crate::key::ObjectKey;
+use crate::limits::{DELTAS, STALLED_AFTER};
+use apimachinery::kinds;
+use proto::orrery::v1::{WatchRequest, WatchTarget};
+use proto::{Event, EventFrame, EventType, Kind};
+use std::collections::HashMap;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
+use tonic::Streaming;
+
+/// The target for all objects of kind `K`, in all namespaces.
+pub fn target<K: Kind>() -> WatchTarget {
+    target_of(K::NUMBER)
+}
+
+/// The target for all objects of a kind by its number, in all namespaces.
+pub fn target_of(number: u32) -> WatchTarget {
+    let kind = kinds::by_number(number).map(kinds::KindInfo::resource);
+    WatchTarget {
+        kind: kind.unwrap_or_default(),
+        ..WatchTarget::default()
+    }
+}
+
+/// Follows a set of targets on a task of its own, which ends when this is dropped.
+#[derive(Debug)]
+pub struct Informer {
+    deltas: mpsc::Receiver<Delta>,
+    _task: AbortOnDropHandle<()>,
+}
+
+impl Informer {
+    /// Starts to follow. Must be called on a tokio runtime.
+    pub fn spawn(client: &Client, targets: Vec<WatchTarget>) -> Self {
+        let (sender, deltas) = mpsc::channel(DELTAS);
+        let backoff = Backoff::new(Policy::RECONNECT, client.seed().fork("informer"));
+        let task = tokio::spawn(follow(client.clone(), targets, backoff, sender));
+        Self {
+            deltas,
+            _task: AbortOnDropHandle::new(task),
+        }
+    }
+
+    /// The next delta. Waits as long as it takes; may be cancelled without loss. `None` only when the process ends.
+    pub async fn next(&mut self) -> Option<Delta> {
+        self.deltas.recv().await
+    }
+
+    /// The next delta, when it is here already.
+    pub fn try_next(&mut self) -> Option<Delta> {
+        self.deltas.try_recv().ok()
+    }
+}
+
+/// Where a follower is. See the module's diagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Position {
+    /// Before the SYNCED of a list.
+    Listing,
+    /// Every change up to this revision has been told.
+    Following(i64),
+}
+
+/// What happens to a follower.
+#[derive(Debug)]
+enum Input {
+    /// The stream gave an event.
+    Event(Event),
+    /// The stream ended, or could not be opened.
+    Ended(End),
+}
+
+/// How a stream ended.
+#[derive(Debug)]
+enum End {
+    /// The server closed it: it is shutting down, or the stream fell too far behind.
+    Closed,
+    /// Nothing came for [`STALLED_AFTER`], not even a bookmark.
+    Stalled,
+    /// An error.
+    Failed(Error),
+}
+
+/// The informer without its I/O.
+#[derive(Debug)]
+struct Follower {
+    position: Position,
+    /// Every object that was told and not deleted.
+    known: HashMap<ObjectKey, Known>,
+    /// Counts the lists, so that an object of an earlier list which the current one lacks is found.
+    list: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    revision: i64,
+    list: u32,
+}
+
+impl Follower {
+    fn new() -> Self {
+        Self {
+            position: Position::Listing,
+            known: HashMap::new(),
+            list: 0,
+        }
+    }
+
+    /// What to ask for next.
+    fn after_revision(&self) -> i64 {
+        match self.position {
+            Position::Listing => 0,
+            Position::Following(revision) => revision,
+        }
+    }
+
+    /// The one step: what to tell goes to `out`. After an end, the caller opens a stream after
+    /// [`Follower::after_revision`].
+    fn step(&mut self, input: Input, out: &mut Vec<Delta>) {
+        match (self.position, input) {
+            (position, Input::Event(event)) => self.event(position, event, out),
+            (Position::Listing, Input::Ended(_)) => self.list += 1,
+            (Position::Following(revision), Input::Ended(end)) => {
+                // 0 asks for a list: nothing was ever written to that store.
+                if revision == 0 || end.forgets_the_revision() {
+                    self.position = Position::Listing;
+                    self.list += 1;
+                    out.push(Delta::Restarted);
+                }
+            }
+        }
+    }
+
+    fn event(&mut self, position: Position, event: Event, out: &mut Vec<Delta>) {
+        let revision = event.revision;
+        if let Position::Following(last) = position {
+            if revision <= last {
+                return;
+            }
+            self.position = Position::Following(revision);
+        }
+        match (event.r#type(), position) {
+            (EventType::Added | EventType::Modified, _) => self.upsert(event, out),
+            (EventType::Deleted, _) => self.delete(event, out),
+            (EventType::Synced, Position::Listing) => self.synced(revision, out),
+            (EventType::Bookmark | EventType::Synced, Position::Following(_)) => {
+                out.push(Delta::Bookmark(revision));
+            }
+            (EventType::Bookmark, Position::Listing) => {}
+            (EventType::Unspecified, _) => {
+                tracing::error!(
+                    revision,
+                    "a watch event of a type that this version does not know"
+                );
+            }
+        }
+    }
+
+    fn upsert(&mut self, event: Event, out: &mut Vec<Delta>) {
+        let Some((key, object)) = keyed(&event) else {
+            return;
+        };
+        let now = Known {
+            revision: event.revision,
+            list: self.list,
+        };
+        if let Some(known) = self.known.get_mut(&key) {
+            let unchanged = known.revision == event.revision;
+            *known = now;
+            if unchanged {
+                return;
+            }
+        } else {
+            self.known.insert(key.clone(), now);
+        }
+        let (revision, actor, cause) = (event.revision, event.actor.into(), event.cause);
+        out.push(Delta::Upsert {
+            key,
+            object,
+            revision,
+            actor,
+            cause,
+        });
+    }
+
+    fn delete(&mut self, event: Event, out: &mut Vec<Delta>) {
+        let Some((key, object)) = keyed(&event) else {
+            return;
+        };
+        if self.known.remove(&key).is_some() {
+            let (object, actor) = (Some(object), event.actor.into());
+            out.push(Delta::Delete {
+                key,
+                object,
+                revision: event.revision,
+                actor,
+                cause: event.cause,
+            });
+        }
+    }
+
+    fn synced(&mut self, revision: i64, out: &mut Vec<Delta>) {
+        let list = self.list;
+        let mut vanished: Vec<_> = self
+            .known
+            .extract_if(|_, known| known.list != list)
+            .map(|(key, _)| key)
+            .collect();
+        // A map has no order of its own, and a run must be repeatable.
+        vanished.sort_unstable();
+        let actor: Arc<str> = "".into();
+        out.extend(vanished.into_iter().map(|key| Delta::Delete {
+            key,
+            object: None,
+            revision,
+            actor: actor.clone(),
+            cause: 0,
+        }));
+        out.push(Delta::Synced(revision));
+        self.position = Position::Following(revision);
+    }
+}
+
+impl End {
+    /// Whether resuming after the same revision cannot work: it is compacted away, or it is of a store that was
+    /// replaced. Everything else may heal by itself.
+    fn forgets_the_revision(&self) -> bool {
+        matches!(self, Self::Failed(error @ Error::Api(_)) if !error.retryable())
+    }
+}
+
+/// An event's object and its key; an event without one breaks the protocol, and is told in the log.
+fn keyed(event: &Event) -> Option<(ObjectKey, proto::Object)> {
+    let object = event.object.clone().unwrap_or_default();
+    match ObjectKey::read(&object) {
+        Ok(key) if !object.is_unset() => Some((key, object)),
+        read => {
+            tracing::error!(revision = event.revision, error = ?read.err(), "a watch event without a readable object");
+            None
+        }
+    }
+}
+
+/// Follows until nobody listens any more.
+async fn follow(
+    client: Client,
+    targets: Vec<WatchTarget>,
+    mut backoff: Backoff,
+    deltas: mpsc::Sender<Delta>,
+) {
+    let mut follower = Follower::new();
+    let mut out = vec![Delta::Restarted];
+    while tell(&deltas, &mut out).await {
+        let request = WatchRequest {
+            targets: targets.clone(),
+            after_revision: follower.after_revision(),
+            bookmarks: true,
+        };
+        let end = match client.watch(request).await {
+            Ok(stream) => read(&client, stream, &mut follower, &mut backoff, &deltas).await,
+            Err(error) => Some(End::Failed(error)),
+        };
+        let Some(end) = end else { return };
+        let delay = backoff.fail();
+        let after = follower.after_revision();
+        match &end {
+            End::Failed(error) => {
+                tracing::warn!(server = client.server(), after, ?delay, %error, "watch failed");
+            }
+            end => tracing::info!(server = client.server(), after, ?delay, ?end, "watch ended"),
+        }
+        follower.step(Input::Ended(end), &mut out);
+        client.clock().sleep(delay).await;
+    }
+}
+
+/// Reads one stream to its end; `None` when nobody listens any more.
+async fn read(
+    client: &Client,
+    mut stream: Streaming<EventFrame>,
+    follower: &mut Follower,
+    backoff: &mut Backoff,
+    deltas: &mpsc::Sender<Delta>,
+) -> Option<End> {
+    let mut out = Vec::new();
+    loop {
+        let event = match client.clock().timeout(STALLED_AFTER, stream.message()).await {
+            Ok(Ok(Some(frame))) => frame.event(),
+            Ok(Ok(None)) => return Some(End::Closed),
+            Ok(Err(status)) => return Some(End::Failed(Error::from_tonic(client.server(), status))),
+            Err(_) => return Some(End::Stalled),
+        };
+        match event {
+            Ok(event) => follower.step(Input::Event(event), &mut out),
+            Err(error) => return Some(End::Failed(error.into())),
+        }
+        backoff.reset();
+        if !tell(deltas, &mut out).await {
+            return None;
+        }
+    }
+}
+
+/// Passes deltas on, waiting for room; false when nobody listens any more.
+async fn tell(deltas: &mpsc::Sender<Delta>, out: &mut Vec<Delta>) -> bool {
+    for delta in out.drain(..) {
+        if deltas.send(delta).await.is_err() {
+            return false;
+        }
+    }
+    true
+}
