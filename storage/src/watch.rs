@@ -1,0 +1,291 @@
+//! One watch: the events of any set of kinds on one stream, in the order of the revisions.
+//!
+//! What it promises: no gap, no duplicate, no reorder. The initial state, where asked for, is one consistent snapshot,
+//! ended by SYNCED. A BOOKMARK at R means that every event up to R has been sent.
+//!
+//! How: a watch is a position (everything up to it has been sent) and a place to read from. It pulls, so a slow one
+//! holds no queue, blocks nobody, and cannot lose anything between two queues: there is none.
+//!
+//! ```text
+//!   Initial ──end of the snapshot──> Behind ──all recent changes read──> Synced
+//!                                     │  ^ ^                               │
+//!     older than the recent changes   v  │ └────────── the bell rings ─────┘
+//!                                     Log ──no longer there──> Expired, the stream ends
+//! ```
+//! `Synced` reads nothing until its bell rings ([`crate::hub`]).
+
+use crate::cache::{Cache, stopped};
+use crate::event::{Batch, Recorded, initial, mark};
+use crate::filter::Target;
+use crate::hub::{Answer, Subscription};
+use crate::scan::{Scan, matches};
+use crate::store::{Change, Changes, Revision, StoreError};
+use futures::future::BoxFuture;
+use futures::stream::{self, BoxStream, ReadyChunks};
+use futures::{FutureExt, StreamExt};
+use proto::{EventFrame, EventType};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The stream of [`Cache::watch`]. Ends after an error.
+pub type Events = BoxStream<'static, Result<EventFrame, StoreError>>;
+
+/// What to follow, and from where.
+#[derive(Clone, Debug)]
+pub struct WatchOptions {
+    /// Objects of any kinds. One that several targets ask for is sent once.
+    pub targets: Vec<Target>,
+    /// Continue after this revision; `None` starts with the objects there are, as ADDED, ended by SYNCED.
+    pub after: Option<Revision>,
+    /// Send a BOOKMARK every [`BOOKMARK_PERIOD`].
+    pub bookmarks: bool,
+}
+
+/// How often a watch tells how far it is. Short enough that "which revision has it reached" is a live figure.
+pub const BOOKMARK_PERIOD: Duration = Duration::from_secs(1);
+/// How many changes a watch takes at once: what it holds while its client reads.
+const READ_CHUNK: usize = 512;
+/// How many objects of the initial state are encoded at once.
+const INITIAL_CHUNK: usize = 256;
+/// How many objects a watch looks at for that before it lets other tasks run.
+const INITIAL_EFFORT: usize = 2048;
+
+impl Cache {
+    /// Follows the targets. Fails at once when `after` is a revision that is not written yet, or no longer in the log.
+    pub async fn watch(self: &Arc<Self>, options: WatchOptions) -> Result<Events, StoreError> {
+        let watch = Watch::new(Arc::clone(self), options).await?;
+        let batches = stream::unfold(Some(watch), |watch| async move {
+            let mut watch = watch?;
+            Some(match watch.next().await {
+                Ok(frames) => (frames.into_iter().map(Ok).collect(), Some(watch)),
+                Err(error) => (vec![Err(error)], None),
+            })
+        });
+        Ok(batches.map(stream::iter::<Vec<_>>).flatten().boxed())
+    }
+}
+
+/// Where a watch reads.
+enum Phase {
+    /// From the snapshot that it began with.
+    Initial(VecDeque<(u32, Scan)>),
+    /// From the recent changes, not knowing whether there are more.
+    Behind,
+    /// Nothing: it has read everything that concerns it.
+    Synced,
+    /// From the store's log, being too far behind for the recent changes.
+    Log(ReadyChunks<Changes>),
+}
+
+struct Watch {
+    cache: Arc<Cache>,
+    /// By the kind's number.
+    targets: BTreeMap<u32, Vec<Target>>,
+    subscription: Subscription,
+    phase: Phase,
+    /// Everything up to this revision that concerns the watch has been given out.
+    position: Revision,
+    /// Ends when the position is to be told, or brought up to date.
+    tick: BoxFuture<'static, ()>,
+    bookmarks: bool,
+}
+
+impl Watch {
+    async fn new(cache: Arc<Cache>, options: WatchOptions) -> Result<Self, StoreError> {
+        let WatchOptions {
+            targets,
+            after,
+            bookmarks,
+        } = options;
+        let subscription = Subscription::new(Arc::clone(&cache.shared), &targets);
+        let mut by_kind: BTreeMap<u32, Vec<Target>> = BTreeMap::new();
+        for target in targets {
+            by_kind.entry(target.kind.number).or_default().push(target);
+        }
+        let (phase, position) = match after {
+            None => {
+                let state = cache.shared.read();
+                let scan = |(number, targets): (&u32, &Vec<Target>)| {
+                    (
+                        *number,
+                        Scan::new(state.objects.kind(*number), targets.clone(), None),
+                    )
+                };
+                (
+                    Phase::Initial(by_kind.iter().map(scan).collect()),
+                    state.objects.revision,
+                )
+            }
+            Some(after) => (begin_after(&cache, after).await?, after),
+        };
+        let tick = tick(&cache);
+        Ok(Self {
+            cache,
+            targets: by_kind,
+            subscription,
+            phase,
+            position,
+            tick,
+            bookmarks,
+        })
+    }
+
+    /// The next events: never none. An error is the end.
+    async fn next(&mut self) -> Result<Vec<EventFrame>, StoreError> {
+        loop {
+            let frames = match &mut self.phase {
+                Phase::Initial(_) => self.read_initial()?,
+                Phase::Behind => self.read_recent().await?,
+                Phase::Synced => self.wait().await,
+                Phase::Log(_) => self.read_log().await?,
+            };
+            if !frames.is_empty() {
+                return Ok(frames);
+            }
+            // Also while changes are read that a selector leaves out: the client sees nothing else then.
+            if !matches!(self.phase, Phase::Initial(_)) && (&mut self.tick).now_or_never().is_some() {
+                self.tick = tick(&self.cache);
+                if self.bookmarks {
+                    return Ok(vec![mark(EventType::Bookmark, self.position)]);
+                }
+            }
+            // A long run of changes that concern nobody must not hold the thread.
+            tokio::task::consume_budget().await;
+        }
+    }
+
+    fn read_initial(&mut self) -> Result<Vec<EventFrame>, StoreError> {
+        let Phase::Initial(scans) = &mut self.phase else {
+            return Ok(Vec::new());
+        };
+        if let Some((number, scan)) = scans.front_mut() {
+            let objects = scan.next(INITIAL_CHUNK, INITIAL_EFFORT)?;
+            let frames = objects
+                .iter()
+                .map(|(_, object)| initial(*number, object))
+                .collect();
+            if scan.is_done() {
+                scans.pop_front();
+            }
+            return Ok(frames);
+        }
+        self.phase = Phase::Behind;
+        Ok(vec![mark(EventType::Synced, self.position)])
+    }
+
+    async fn read_recent(&mut self) -> Result<Vec<EventFrame>, StoreError> {
+        let batches = self.cache.shared.read().recent.after(self.position, READ_CHUNK);
+        match batches {
+            None => {
+                let changes = self.cache.store.changes(self.position).await?;
+                self.phase = Phase::Log(changes.ready_chunks(READ_CHUNK));
+                Ok(Vec::new())
+            }
+            Some(batches) if batches.is_empty() => {
+                // Everything that the cache has applied was sent before it failed.
+                if let Some(error) = self.cache.shared.failure() {
+                    return Err(error);
+                }
+                self.phase = Phase::Synced;
+                Ok(Vec::new())
+            }
+            Some(batches) => self.read_batches(&batches),
+        }
+    }
+
+    fn read_batches(&mut self, batches: &[Arc<Batch>]) -> Result<Vec<EventFrame>, StoreError> {
+        let mut frames = Vec::new();
+        for batch in batches {
+            for slot in batch.after(self.position) {
+                if let Some(targets) = self.targets.get(&slot.number) {
+                    frames.extend(frame(targets, &slot.change)?);
+                }
+            }
+            self.position = batch.last();
+        }
+        Ok(frames)
+    }
+
+    async fn wait(&mut self) -> Vec<EventFrame> {
+        let ticked = tokio::select! {
+            () = self.subscription.rung() => false,
+            () = &mut self.tick => true,
+        };
+        match self.subscription.answer() {
+            Answer::Rung(after) => {
+                self.position = self.position.max(after);
+                self.phase = Phase::Behind;
+            }
+            Answer::Silent(revision) => self.position = self.position.max(revision),
+        }
+        if self.cache.shared.failure().is_some() {
+            self.phase = Phase::Behind;
+        }
+        if !ticked {
+            return Vec::new();
+        }
+        self.tick = tick(&self.cache);
+        // True whatever the bell said: `position` never passes an event that was not given out.
+        if self.bookmarks {
+            vec![mark(EventType::Bookmark, self.position)]
+        } else {
+            Vec::new()
+        }
+    }
+
+    async fn read_log(&mut self) -> Result<Vec<EventFrame>, StoreError> {
+        let Phase::Log(changes) = &mut self.phase else {
+            return Ok(Vec::new());
+        };
+        let chunk = changes.next().await.ok_or_else(stopped)?;
+        let mut frames = Vec::new();
+        for change in chunk {
+            let change: Arc<Change> = change?;
+            let recorded = Recorded::new(&change)?;
+            if let Some(targets) = self.targets.get(&recorded.number) {
+                frames.extend(frame(targets, &recorded)?);
+            }
+            self.position = change.revision;
+        }
+        if self.position >= self.cache.shared.read().recent.floor() {
+            self.phase = Phase::Behind;
+        }
+        Ok(frames)
+    }
+}
+
+fn tick(cache: &Cache) -> BoxFuture<'static, ()> {
+    let clock = cache.clock.clone();
+    async move { clock.sleep(BOOKMARK_PERIOD).await }.boxed()
+}
+
+/// Where a watch reads that continues after a revision.
+async fn begin_after(cache: &Cache, after: Revision) -> Result<Phase, StoreError> {
+    if after > cache.revision() {
+        // Another process may have acknowledged it already.
+        let (current, _) = cache.store.revisions().await?;
+        if after > current {
+            return Err(StoreError::Future {
+                asked: after,
+                current,
+            });
+        }
+        cache.wait_for(after).await?;
+    }
+    if after >= cache.shared.read().recent.floor() {
+        return Ok(Phase::Behind);
+    }
+    Ok(Phase::Log(
+        cache.store.changes(after).await?.ready_chunks(READ_CHUNK),
+    ))
+}
+
+/// The event of a change for a watch with these targets of the object's kind.
+fn frame(targets: &[Target], change: &Recorded) -> Result<Option<EventFrame>, StoreError> {
+    let asks = |object: &Option<crate::event::Stored>| match object {
+        Some(object) => matches(targets, &change.key, object),
+        None => Ok(false),
+    };
+    change.frame(asks(&change.before)?, asks(&change.after)?)
+}
