@@ -5,6 +5,8 @@
     reason = "a command-line program talks to its user"
 )]
 
+mod arrows;
+mod ci;
 mod codegen;
 
 use clap::{Parser, Subcommand};
@@ -18,7 +20,11 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Generate proto/src/gen from the .proto files.
+    /// Everything that must hold before a change is merged: format, generated code, arrows, clippy, docs, tests.
+    Ci,
+    /// Check who depends on whom.
+    Arrows,
+    /// Generate proto/src/generated from the .proto files.
     Codegen {
         /// Change nothing; fail when what is checked in is not what would be generated.
         #[arg(long)]
@@ -28,6 +34,8 @@ enum Command {
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
+        Command::Ci => ci::run(),
+        Command::Arrows => arrows::run(),
         Command::Codegen { check } => codegen::run(check),
     }
 }
