@@ -3,10 +3,20 @@
 //!
 //! Pure: no I/O, no clock, no randomness, no async. Everything is a function from objects to objects.
 
+pub mod defaults;
+pub mod hash;
+pub mod int_or_string;
 pub mod json;
 pub mod kinds;
+pub mod meta;
 pub mod names;
+pub mod owner;
+pub mod patch;
+pub mod path;
 pub mod quantity;
+pub mod resources;
 pub mod selector;
 pub mod status;
+pub mod validation;
+pub mod well_known;
 pub mod wire;

@@ -1,0 +1,54 @@
+//! Labels, annotations, taints and finalizers that have a meaning of their own. One home, so that no two components
+//! spell them differently. <https://kubernetes.io/docs/reference/labels-annotations-taints/>
+
+/// Label of every Namespace: its own name.
+pub const METADATA_NAME: &str = "kubernetes.io/metadata.name";
+/// Label of a Deployment's ReplicaSets and their Pods: which template they have.
+pub const POD_TEMPLATE_HASH: &str = "pod-template-hash";
+/// Label of a Node: its host's name.
+pub const HOSTNAME: &str = "kubernetes.io/hostname";
+/// Label of a Node: its failure zone.
+pub const ZONE: &str = "topology.kubernetes.io/zone";
+/// Label of a Node: its region.
+pub const REGION: &str = "topology.kubernetes.io/region";
+/// Label of a Node: its operating system.
+pub const OS: &str = "kubernetes.io/os";
+/// Label of a Node: its processor's architecture.
+pub const ARCH: &str = "kubernetes.io/arch";
+
+/// Annotation of a Deployment and its ReplicaSets: the number of the rollout.
+pub const REVISION: &str = "deployment.kubernetes.io/revision";
+/// Annotation of a ReplicaSet: the earlier rollouts that had the same template.
+pub const REVISION_HISTORY: &str = "deployment.kubernetes.io/revision-history";
+/// Annotation of a ReplicaSet: how many replicas its Deployment wants.
+pub const DESIRED_REPLICAS: &str = "deployment.kubernetes.io/desired-replicas";
+/// Annotation of a ReplicaSet: how many replicas its Deployment allows, surge included.
+pub const MAX_REPLICAS: &str = "deployment.kubernetes.io/max-replicas";
+/// Annotation of a Deployment: why it was changed.
+pub const CHANGE_CAUSE: &str = "kubernetes.io/change-cause";
+/// Annotation of a Pod: a higher number survives a scale-down longer.
+pub const POD_DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
+/// Annotation of a Pod template: when `rollout restart` was asked for.
+pub const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";
+
+/// Taint of a Node whose Ready condition is False.
+pub const TAINT_NOT_READY: &str = "node.kubernetes.io/not-ready";
+/// Taint of a Node that has not been heard of.
+pub const TAINT_UNREACHABLE: &str = "node.kubernetes.io/unreachable";
+/// Taint of a cordoned Node.
+pub const TAINT_UNSCHEDULABLE: &str = "node.kubernetes.io/unschedulable";
+/// Taint of a Node that is short of memory.
+pub const TAINT_MEMORY_PRESSURE: &str = "node.kubernetes.io/memory-pressure";
+/// Taint of a Node that is short of disk.
+pub const TAINT_DISK_PRESSURE: &str = "node.kubernetes.io/disk-pressure";
+/// Taint of a Node that is short of process ids.
+pub const TAINT_PID_PRESSURE: &str = "node.kubernetes.io/pid-pressure";
+/// Taint of a Node without a network.
+pub const TAINT_NETWORK_UNAVAILABLE: &str = "node.kubernetes.io/network-unavailable";
+
+/// Finalizer that deletes dependents first.
+pub const FOREGROUND_DELETION: &str = "foregroundDeletion";
+/// Finalizer that frees dependents first.
+pub const ORPHAN: &str = "orphan";
+/// Finalizer in a Namespace's spec, held until the Namespace is empty.
+pub const NAMESPACE_FINALIZER: &str = "kubernetes";
