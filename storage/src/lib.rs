@@ -2,9 +2,11 @@
 //! cache and the watch hub.
 //!
 //! - [`store`]: the trait [`store::Store`] and the plain data it speaks in.
+//! - [`embedded`]: the engine for one machine, on fjall.
 //! - [`memory`]: a store for tests.
 //! - [`cache`]: every live object in memory; [`list`] reads them, [`write`](mod@write) changes them, [`watch`] follows them.
 
+pub mod embedded;
 pub mod store;
 
 pub mod cache;

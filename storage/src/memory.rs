@@ -3,9 +3,7 @@
 //! It keeps the trait's promises except durability, in the fewest lines that can: one lock, one log, and a feed that
 //! reads the log by position. Tests of the cache, the hub and the apiserver stand on it.
 
-use crate::store::{
-    Change, Changes, Conflict, Key, Precondition, Revision, Snapshot, Store, StoreError, Versioned, Write,
-};
+use crate::store::{Change, Changes, Conflict, Key, Revision, Snapshot, Store, StoreError, Versioned, Write};
 use async_trait::async_trait;
 use futures::{StreamExt, stream};
 use std::collections::BTreeMap;
@@ -53,13 +51,7 @@ impl Inner {
     fn write(&mut self, write: Write) -> Result<Arc<Change>, Conflict> {
         let before = self.objects.get(&write.key).cloned();
         let current = before.as_ref().map(|b| b.revision);
-        let allowed = match write.precondition {
-            Precondition::None => true,
-            Precondition::Absent => current.is_none(),
-            Precondition::At(revision) => current == Some(revision),
-        };
-        // What does not exist cannot be removed.
-        if !allowed || (write.value.is_none() && current.is_none()) {
+        if !write.is_allowed(current) {
             return Err(Conflict {
                 key: write.key,
                 current,

@@ -3,6 +3,7 @@
 //! What an engine promises, and `conformance` checks:
 //! - A write that [`Store::commit`] acknowledges is on disk, and every later call sees it.
 //! - Each write that succeeds gets a revision of its own. Revisions rise, and never fall or repeat, restarts included.
+//! - A write's precondition is checked against all writes before it, and of N writes at one revision one succeeds.
 //! - [`Store::changes`] gives every change after a revision, in order, once; or says [`StoreError::Expired`].
 //! - Nothing shows a revision that a crash could take back.
 
@@ -12,11 +13,12 @@ use futures::stream::BoxStream;
 use proto::Timestamp;
 use std::sync::Arc;
 
-/// Counts the writes of the whole store. The first write is revision 1; 0 is before everything.
+/// Counts the writes of the whole store: each has a higher one than those before it. 0 is before everything. The embedded
+/// engine counts 1, 2, 3; etcd leaves gaps.
 pub type Revision = i64;
 
 /// Names one object: `pods/default/web`, `deployments.apps/default/web`, or `nodes//node-1` where the kind lives in no
-/// namespace. Keys sort by kind, then namespace, then name.
+/// namespace. Keys sort as text, so that those of a kind, and of a kind's namespace, lie together.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key(Arc<str>);
 
@@ -55,6 +57,13 @@ impl Key {
     }
 }
 
+/// A key sorts as its text does, so that a range of keys can be asked for by a prefix.
+impl std::borrow::Borrow<str> for Key {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
 /// What must be true for a write to happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Precondition {
@@ -90,6 +99,19 @@ pub struct Write {
     pub origin: Origin,
 }
 
+impl Write {
+    /// Whether the write may happen to a key whose last write was at `current`; `None` when the key has no value.
+    /// What is not there cannot be removed.
+    pub fn is_allowed(&self, current: Option<Revision>) -> bool {
+        let holds = match self.precondition {
+            Precondition::None => true,
+            Precondition::Absent => current.is_none(),
+            Precondition::At(revision) => current == Some(revision),
+        };
+        holds && (self.value.is_some() || current.is_some())
+    }
+}
+
 /// A value and the revision that wrote it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Versioned {
@@ -114,7 +136,7 @@ pub struct Change {
     pub origin: Origin,
 }
 
-/// A write that was not done: its precondition did not hold.
+/// A write that was not done: its precondition did not hold, or it would have removed what is not there.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("{key:?} is at revision {current:?}, which the write's precondition does not allow")]
 pub struct Conflict {
@@ -201,4 +223,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// The newest revision, and the one up to which the log is compacted.
     async fn revisions(&self) -> Result<(Revision, Revision), StoreError>;
+
+    /// Does the writes that were taken, and lets go of what the engine holds: files, locks, connections. Every later
+    /// call gets [`StoreError::Unavailable`], and so do the feeds. An engine that holds nothing has nothing to do.
+    async fn close(&self) {}
 }

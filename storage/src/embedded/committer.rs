@@ -1,0 +1,294 @@
+//! The one writer: group commit without a timer.
+//!
+//! In: calls that wait in a bounded queue. Out: for each, its changes and conflicts, once they are on disk.
+//! It takes all that waits, checks the preconditions in order, writes one batch, waits for one fsync, shows the changes
+//! to readers, and answers. While that fsync runs the next calls gather, so the busier the store, the larger its batches.
+//! Invariant: after a write to disk has failed, nothing is written or acknowledged again.
+
+use super::engine::Engine;
+use super::record::{Head, Record, value_in};
+use crate::store::{Change, Conflict, Key, Revision, StoreError, Versioned, Write};
+use bytes::Bytes;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+
+/// Calls that may wait. A call waits for two fsyncs at most, so this many stand for a client each.
+const QUEUED_CALLS: usize = 4096;
+/// Objects that may wait, in bytes.
+const QUEUED_BYTES: usize = 64 << 20;
+/// One batch: a few milliseconds of work, so that latency stays low under load. A larger call is written by itself.
+const BATCH_WRITES: usize = 4096;
+const BATCH_BYTES: usize = 8 << 20;
+/// A full queue is worked off in about this time.
+const RETRY_AFTER: Duration = Duration::from_millis(100);
+
+/// What a call is answered.
+pub(super) type Results = Vec<Result<Arc<Change>, Conflict>>;
+
+struct Call {
+    writes: Vec<Write>,
+    bytes: usize,
+    answer: oneshot::Sender<Result<Results, StoreError>>,
+    /// The call's share of [`QUEUED_BYTES`], given back when it is answered.
+    _permit: OwnedSemaphorePermit,
+}
+
+/// Where calls wait. Dropping it ends the committer once all of them are answered.
+#[derive(Clone)]
+pub(super) struct Queue {
+    calls: mpsc::Sender<Call>,
+    bytes: Arc<Semaphore>,
+}
+
+impl Queue {
+    /// Starts the committer. Must be called on a tokio runtime.
+    pub(super) fn start(engine: Arc<Engine>) -> (Self, tokio::task::JoinHandle<()>) {
+        let (calls, waiting) = mpsc::channel(QUEUED_CALLS);
+        let bytes = Arc::new(Semaphore::new(QUEUED_BYTES));
+        (Self { calls, bytes }, tokio::spawn(run(engine, waiting)))
+    }
+
+    /// Has the writes done.
+    pub(super) async fn commit(&self, writes: Vec<Write>) -> Result<Results, StoreError> {
+        let bytes = writes.iter().map(weight).sum::<usize>();
+        let overloaded = StoreError::Overloaded {
+            retry_after: RETRY_AFTER,
+        };
+        let permits = u32::try_from(bytes.min(QUEUED_BYTES)).unwrap_or(u32::MAX);
+        let Ok(permit) = self.bytes.clone().try_acquire_many_owned(permits) else {
+            return Err(overloaded);
+        };
+        let (answer, answered) = oneshot::channel();
+        let call = Call {
+            writes,
+            bytes,
+            answer,
+            _permit: permit,
+        };
+        self.calls.try_send(call).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => overloaded,
+            mpsc::error::TrySendError::Closed(_) => closed(),
+        })?;
+        answered.await.unwrap_or_else(|_| Err(closed()))
+    }
+}
+
+fn closed() -> StoreError {
+    StoreError::Unavailable("the store is closed".into())
+}
+
+fn weight(write: &Write) -> usize {
+    write.key.as_str().len() + write.origin.actor.len() + write.value.as_ref().map_or(0, Bytes::len)
+}
+
+/// Waits without a thread while the store is idle, and stays on one that may block while it is busy.
+async fn run(engine: Arc<Engine>, mut waiting: mpsc::Receiver<Call>) {
+    while let Some(first) = waiting.recv().await {
+        let engine = engine.clone();
+        let busy = tokio::task::spawn_blocking(move || {
+            let mut next = Some(first);
+            while let Some(first) = next {
+                commit(&engine, drain(first, &mut waiting));
+                next = waiting.try_recv().ok();
+            }
+            waiting
+        });
+        match busy.await {
+            Ok(still_waiting) => waiting = still_waiting,
+            // The runtime is shutting down: callers find their answer's sender gone.
+            Err(_) => return,
+        }
+    }
+    // fjall waits for its workers when it is dropped.
+    let _ = tokio::task::spawn_blocking(move || {
+        if let Err(error) = engine.acknowledged.sync() {
+            tracing::warn!(%error, "could not bring the acknowledged revision to disk");
+        }
+        drop(engine);
+    })
+    .await;
+}
+
+fn drain(first: Call, waiting: &mut mpsc::Receiver<Call>) -> Vec<Call> {
+    let (mut writes, mut bytes) = (first.writes.len(), first.bytes);
+    let mut calls = vec![first];
+    while writes < BATCH_WRITES && bytes < BATCH_BYTES {
+        let Ok(call) = waiting.try_recv() else { break };
+        writes += call.writes.len();
+        bytes += call.bytes;
+        calls.push(call);
+    }
+    calls
+}
+
+/// Does the calls and answers each.
+fn commit(engine: &Engine, calls: Vec<Call>) {
+    let stopped = engine.state().stopped.clone();
+    let (writes, answers): (Vec<_>, Vec<_>) = calls
+        .into_iter()
+        .map(|call| (call.writes, (call.answer, call._permit)))
+        .unzip();
+    let done = match stopped {
+        Some(why) => Err(why),
+        None => Batch::prepare(engine, writes).and_then(|batch| batch.write(engine)),
+    };
+    match done {
+        Ok(results) => {
+            for ((answer, _permit), results) in answers.into_iter().zip(results) {
+                // A caller that has gone away does not undo its write.
+                let _ = answer.send(Ok(results));
+            }
+        }
+        Err(error) => {
+            for (answer, _permit) in answers {
+                let _ = answer.send(Err(error.clone()));
+            }
+        }
+    }
+}
+
+/// Writes that have passed their preconditions, numbered and encoded.
+struct Batch {
+    results: Vec<Results>,
+    records: Vec<(Revision, Bytes)>,
+    changes: Vec<Arc<Change>>,
+}
+
+impl Batch {
+    fn prepare(engine: &Engine, calls: Vec<Vec<Write>>) -> Result<Self, StoreError> {
+        let mut batch = Self {
+            results: Vec::with_capacity(calls.len()),
+            records: Vec::new(),
+            changes: Vec::new(),
+        };
+        let mut earlier: HashMap<Key, Arc<Change>> = HashMap::new();
+        let mut revision = engine.state().revision;
+        for writes in calls {
+            let mut results = Vec::with_capacity(writes.len());
+            for write in writes {
+                results.push(match check(engine, &earlier, &write)? {
+                    Err(conflict) => Err(conflict),
+                    Ok((previous, before)) => {
+                        revision += 1;
+                        let change = batch.add(revision, write, previous, before);
+                        earlier.insert(change.key.clone(), change.clone());
+                        Ok(change)
+                    }
+                });
+            }
+            batch.results.push(results);
+        }
+        Ok(batch)
+    }
+
+    fn add(
+        &mut self,
+        revision: Revision,
+        write: Write,
+        previous: Option<Head>,
+        before: Option<Versioned>,
+    ) -> Arc<Change> {
+        let record = Record {
+            key: write.key,
+            previous,
+            value: write.value,
+            origin: write.origin,
+        };
+        let bytes = record.encode(revision);
+        let change = Arc::new(Change {
+            revision,
+            key: record.key,
+            before,
+            // The record's memory, not the caller's, whose buffer may hold a whole request.
+            after: record.value.map(|value| value_in(&bytes, value.len())),
+            origin: record.origin,
+        });
+        self.records.push((revision, bytes));
+        self.changes.push(change.clone());
+        change
+    }
+
+    fn write(self, engine: &Engine) -> Result<Vec<Results>, StoreError> {
+        let Some(last) = self.changes.last().map(|change| change.revision) else {
+            return Ok(self.results);
+        };
+        engine.check_space()?;
+        let written = engine
+            .database
+            .append(self.records)
+            .and_then(|()| engine.acknowledged.store(last));
+        if let Err(error) = written {
+            tracing::error!(%error, "a write to disk failed: the store takes no further writes");
+            engine.state().stopped = Some(StoreError::Unavailable(format!(
+                "it stopped, since what is on disk is unknown after a failed write ({error}); restart it"
+            )));
+            engine.published.send_modify(|_| {});
+            return Err(error);
+        }
+        let mut state = engine.state();
+        for change in self.changes {
+            state.publish(change);
+        }
+        drop(state);
+        engine.published.send_replace(last);
+        Ok(self.results)
+    }
+}
+
+/// What the write follows, or why it may not happen.
+#[allow(
+    clippy::type_complexity,
+    reason = "the outer error ends the batch, the inner one the write"
+)]
+fn check(
+    engine: &Engine,
+    earlier: &HashMap<Key, Arc<Change>>,
+    write: &Write,
+) -> Result<Result<(Option<Head>, Option<Versioned>), Conflict>, StoreError> {
+    let written = earlier.get(&write.key);
+    let head = match written {
+        Some(change) => Some(Head {
+            revision: change.revision,
+            live: change.after.is_some(),
+        }),
+        None => engine.state().heads.get(&write.key).copied(),
+    };
+    let current = head.filter(|head| head.live).map(|head| head.revision);
+    if !write.is_allowed(current) {
+        return Ok(Err(Conflict {
+            key: write.key.clone(),
+            current,
+        }));
+    }
+    let before = match (written, head) {
+        (Some(change), _) => change.after.clone().map(|value| Versioned {
+            value,
+            revision: change.revision,
+        }),
+        (None, Some(head)) => engine.value(head)?,
+        (None, None) => None,
+    };
+    Ok(Ok((head, before)))
+}
+
+impl Engine {
+    /// Refuses writes while there is still room for what goes on by itself: flushing, compacting, and the removals that
+    /// free space.
+    fn check_space(&self) -> Result<(), StoreError> {
+        let Ok(disk) = rustix::fs::statvfs(&self.directory) else {
+            return Ok(());
+        };
+        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        if free < self.min_free_bytes {
+            return Err(StoreError::NoSpace(format!(
+                "{} has {} MiB free, and writes need {} MiB; free some",
+                self.directory.display(),
+                free >> 20,
+                self.min_free_bytes >> 20
+            )));
+        }
+        Ok(())
+    }
+}
