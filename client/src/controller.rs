@@ -140,6 +140,21 @@ pub struct EventAction {
 }
 
 impl EventAction {
+    /// An event about a typed object.
+    pub fn new<K: Kind>(
+        regarding: &K,
+        r#type: EventKind,
+        reason: impl Into<String>,
+        message: impl Into<String>,
+    ) -> Self {
+        Self {
+            regarding: reference(regarding),
+            r#type,
+            reason: reason.into(),
+            message: message.into(),
+        }
+    }
+
     /// The event with [`WRITTEN_NAME`] replaced.
     pub fn about_written(&self, name: &str) -> Self {
         Self {
@@ -241,12 +256,7 @@ impl Action {
         reason: impl Into<String>,
         message: impl Into<String>,
     ) -> Self {
-        Self::RecordEvent(EventAction {
-            regarding: reference(object),
-            r#type,
-            reason: reason.into(),
-            message: message.into(),
-        })
+        Self::RecordEvent(EventAction::new(object, r#type, reason, message))
     }
 }
 

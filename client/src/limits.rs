@@ -39,3 +39,32 @@ pub const STALLED_AFTER: Duration = Duration::from_secs(60);
 /// How many deltas wait between the task that reads the stream and the one that applies them. Enough to keep both
 /// busy; a reader that stays behind makes the stream wait, and the server feeds it from history later.
 pub const DELTAS: usize = 1024;
+
+/// How many batches of a runtime are on their way at a time. One waits for its fsync while the next is planned; more
+/// would only queue at the server's committer.
+pub const BATCHES_IN_FLIGHT: usize = 4;
+
+/// A batch is sent when it holds so many writes. One plan may bring more, and is then sent in several calls.
+pub const FLIGHT_ACTIONS: usize = 500;
+
+/// A batch is sent when its writes hold about so many bytes, which leaves room for one more large object in the call.
+pub const FLIGHT_BYTES: usize = 2 << 20;
+
+/// After so many reconciles the runtime looks for new deltas and results, so that neither waits for a long queue.
+pub const RECONCILES_A_TURN: usize = 256;
+
+/// Evictions have no batch form; so many are asked for at a time.
+pub const EVICTIONS_AT_ONCE: usize = 16;
+
+/// How long a shutdown waits for writes that are on their way.
+pub const DRAIN_LIMIT: Duration = Duration::from_secs(5);
+
+/// How many events for people wait to be written. More are dropped: they must never hold up the work they tell of.
+pub const EVENTS_WAITING: usize = 1024;
+
+/// How many events for people are written at a time.
+pub const EVENTS_A_BATCH: usize = 200;
+
+/// How many different events are remembered, so that a repeat counts up the first instead of making a new one. As
+/// client-go's cache.
+pub const EVENTS_REMEMBERED: usize = 4096;

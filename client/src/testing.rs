@@ -214,7 +214,7 @@ impl World {
             Action::UpdateStatus(object) => self.replace(object, true),
             Action::Patch(patch) => {
                 let stored = self.stored(&patch.key)?.clone();
-                let patched = patch::apply(&stored, patch).map_err(Box::new)?;
+                let patched = patch::apply(&stored, patch)?;
                 self.replace(&patched, patch.subresource == "status")
             }
             Action::Delete(delete) | Action::Evict(delete) => self.mark(delete),

@@ -8,7 +8,7 @@ use proto::meta::v1::Status;
 use std::fmt::Display;
 
 /// The object with the patch laid over it; its encoding is canonical.
-pub(super) fn apply(object: &Object, patch: &PatchAction) -> Result<Object, Status> {
+pub(super) fn apply(object: &Object, patch: &PatchAction) -> Result<Object, Box<Status>> {
     let mut value = json::to_value(object.number, &object.bytes).map_err(refuse)?;
     match patch.r#type {
         PatchType::Json => {
@@ -27,6 +27,6 @@ pub(super) fn apply(object: &Object, patch: &PatchAction) -> Result<Object, Stat
     })
 }
 
-fn refuse(error: impl Display) -> Status {
-    failure(Reason::Invalid, error.to_string())
+fn refuse(error: impl Display) -> Box<Status> {
+    Box::new(failure(Reason::Invalid, error.to_string()))
 }

@@ -97,7 +97,7 @@ fn controllers_run_until_they_rest() {
     );
     world.remove(&pods[0]);
     world.edit::<ReplicaSet>("default", "web", |set| {
-        set.spec.as_mut().unwrap().replicas = Some(5)
+        set.spec.as_mut().unwrap().replicas = Some(5);
     });
     assert_eq!(
         world
