@@ -37,15 +37,15 @@ impl Scan {
     /// not mean the end: see [`Scan::is_done`].
     pub(crate) fn next(&mut self, limit: usize, effort: usize) -> Result<Vec<(Key, Stored)>, StoreError> {
         let mut found = Vec::new();
-        let mut looked = 0;
         let mut stopped = false;
         let mut last = None;
-        for (key, object) in candidates(&self.objects, &self.targets, self.last.as_ref()) {
+        for (looked, (key, object)) in
+            candidates(&self.objects, &self.targets, self.last.as_ref()).enumerate()
+        {
             if found.len() == limit || looked == effort {
                 stopped = true;
                 break;
             }
-            looked += 1;
             last = Some(key);
             if matches(&self.targets, key, object)? {
                 found.push((key.clone(), object.clone()));

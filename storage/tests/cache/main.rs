@@ -1,0 +1,8 @@
+//! The watch cache, on a store in memory and on virtual time: reads, writes, watches, and what they promise together.
+
+mod broken;
+mod lists;
+mod promises;
+mod watches;
+mod world;
+mod writes;
