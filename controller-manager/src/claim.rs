@@ -1,0 +1,97 @@
+//! How a controller claims the objects that its selector matches.
+//!
+//! An object has one controller at most. A controller adopts matching objects that have none, and releases its own when
+//! they cease to match. <https://kubernetes.io/docs/concepts/overview/working-with-objects/owners-dependents/>
+
+use apimachinery::owner::{controller_of, controller_ref, is_controlled_by};
+use apimachinery::selector::LabelSelector;
+use client::cache::{Cache, CacheEvent};
+use client::controller::Action;
+use client::key::ObjectKey;
+use proto::Kind;
+use proto::meta::v1::{ObjectMeta, OwnerReference};
+use serde_json::{Value, json};
+
+/// The controllers of kind `K` that a change to a dependent concerns: the one that controls it now or did before; where
+/// it has none, all whose selector matches it.
+pub(crate) fn keys_of<K: Kind>(
+    cache: &Cache,
+    event: &CacheEvent,
+    selector: impl Fn(&K) -> LabelSelector,
+) -> Vec<ObjectKey> {
+    let mut keys = Vec::new();
+    for meta in event.metas() {
+        if let Some(owner) = controller_of(meta) {
+            let found = cache.get::<K>(&meta.namespace, &owner.name);
+            keys.extend(found.filter(|found| found.uid() == owner.uid).map(|found| ObjectKey::of(&**found)));
+        } else if meta.deletion_timestamp.is_none() {
+            let matching = cache.list::<K>(Some(&meta.namespace));
+            let matching = matching.filter(|candidate| selector(candidate).matches_labels(&meta.labels));
+            keys.extend(matching.map(|candidate| ObjectKey::of(&**candidate)));
+        }
+    }
+    keys.dedup();
+    keys
+}
+
+/// A controller's claim on the objects that its selector matches.
+pub(crate) struct Claim {
+    reference: OwnerReference,
+    selector: LabelSelector,
+    /// Whether the controller itself is going: then it adopts nothing more.
+    going: bool,
+}
+
+impl Claim {
+    /// The claim of `owner`.
+    pub(crate) fn of<K: Kind>(owner: &K, selector: LabelSelector) -> Self {
+        Self { reference: controller_ref(owner), selector, going: owner.meta().deletion_timestamp.is_some() }
+    }
+
+    fn owns(&self, meta: &ObjectMeta) -> bool {
+        is_controlled_by(meta, &self.reference.uid)
+    }
+
+    fn matches(&self, meta: &ObjectMeta) -> bool {
+        self.selector.matches_labels(&meta.labels)
+    }
+
+    /// Whether an object counts as the controller's, once [`Claim::adopt_or_release`] is done for it.
+    pub(crate) fn holds<K: Kind>(&self, object: &K) -> bool {
+        let meta = object.meta();
+        self.matches(meta) && (self.owns(meta) || self.may_adopt(meta))
+    }
+
+    fn may_adopt(&self, meta: &ObjectMeta) -> bool {
+        !self.going && controller_of(meta).is_none() && meta.deletion_timestamp.is_none()
+    }
+
+    /// The patch that makes a matching object without controller ours, or lets go of one that ceased to match. It holds
+    /// only for the object as it was seen: somebody else may claim it meanwhile.
+    pub(crate) fn adopt_or_release<K: Kind>(&self, object: &K) -> Option<Action> {
+        let meta = object.meta();
+        let mut owners = meta.owner_references.clone();
+        if self.matches(meta) && !self.owns(meta) && self.may_adopt(meta) {
+            owners.push(self.reference.clone());
+        } else if self.owns(meta) && !self.matches(meta) && !self.going {
+            owners.retain(|owner| owner.uid != self.reference.uid);
+        } else {
+            return None;
+        }
+        let owners: Vec<Value> = owners.iter().map(to_json).collect();
+        let patch = json!({"metadata": {"ownerReferences": owners, "resourceVersion": meta.resource_version}});
+        Some(Action::patch(object, patch))
+    }
+}
+
+fn to_json(owner: &OwnerReference) -> Value {
+    let mut value =
+        json!({"apiVersion": owner.api_version, "kind": owner.kind, "name": owner.name, "uid": owner.uid});
+    if let Some(controller) = owner.controller {
+        value["controller"] = controller.into();
+    }
+    if let Some(block) = owner.block_owner_deletion {
+        value["blockOwnerDeletion"] = block.into();
+    }
+    value
+}
