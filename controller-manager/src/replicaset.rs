@@ -165,3 +165,163 @@ fn status(
         conditions: rs.status.clone().unwrap_or_default().conditions,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{NAMESPACE, finish_terminating, live_pods, make_all_ready, pod, replica_set};
+    use client::testing::World;
+    use proptest::prelude::*;
+    use proto::api::core::v1::PodStatus;
+    use std::time::Duration;
+
+    fn world() -> World {
+        World::of(&[&ReplicaSetController])
+    }
+
+    fn settle(world: &mut World) -> Vec<Action> {
+        world.settle(&[&ReplicaSetController])
+    }
+
+    fn status_of(world: &World) -> ReplicaSetStatus {
+        world.get::<ReplicaSet>(NAMESPACE, "web").unwrap().status.unwrap()
+    }
+
+    #[test]
+    fn as_many_pods_as_asked_for_are_made_from_the_template_and_owned() {
+        let mut world = world();
+        let rs = world.add(&replica_set("web", 3));
+        settle(&mut world);
+        let pods = live_pods(&world);
+        assert_eq!(pods.len(), 3);
+        for pod in &pods {
+            assert!(pod.name().starts_with("web-"), "{}", pod.name());
+            assert_eq!(controller_of(pod.meta()).unwrap().uid, rs.uid());
+            assert_eq!(pod.spec.as_ref().unwrap().containers[0].image, "one");
+        }
+        let status = status_of(&world);
+        assert_eq!((status.replicas, status.fully_labeled_replicas, status.ready_replicas), (3, 3, 0));
+        make_all_ready(&mut world);
+        settle(&mut world);
+        let status = status_of(&world);
+        assert_eq!((status.ready_replicas, status.available_replicas, status.observed_generation), (3, 3, 1));
+    }
+
+    #[test]
+    fn zero_replicas_cleans_everything_up() {
+        let mut world = world();
+        world.add(&replica_set("web", 3));
+        settle(&mut world);
+        world.edit::<ReplicaSet>(NAMESPACE, "web", |rs| rs.spec.get_or_insert_default().replicas = Some(0));
+        settle(&mut world);
+        finish_terminating(&mut world);
+        settle(&mut world);
+        assert_eq!(world.list::<Pod>().len(), 0);
+        assert_eq!(status_of(&world).replicas, 0);
+        assert_eq!(status_of(&world).terminating_replicas, Some(0));
+    }
+
+    #[test]
+    fn a_pod_that_dies_is_replaced() {
+        let mut world = world();
+        world.add(&replica_set("web", 2));
+        settle(&mut world);
+        let lost = live_pods(&world);
+        world.remove(&lost[0]);
+        world.edit::<Pod>(NAMESPACE, lost[1].name(), |pod| {
+            pod.status = Some(PodStatus { phase: "Failed".into(), ..PodStatus::default() });
+        });
+        settle(&mut world);
+        let live = live_pods(&world);
+        assert_eq!(live.len(), 2);
+        assert!(live.iter().all(|pod| lost.iter().all(|lost| lost.uid() != pod.uid())));
+    }
+
+    #[test]
+    fn a_matching_pod_without_controller_is_adopted_instead_of_made() {
+        let mut world = world();
+        world.add(&pod("stray", "web"));
+        world.add(&pod("other", "db"));
+        let rs = world.add(&replica_set("web", 2));
+        settle(&mut world);
+        let stray: Pod = world.get(NAMESPACE, "stray").unwrap();
+        assert_eq!(controller_of(stray.meta()).unwrap().uid, rs.uid());
+        assert_eq!(world.list::<Pod>().len(), 3);
+        assert!(controller_of(world.get::<Pod>(NAMESPACE, "other").unwrap().meta()).is_none());
+    }
+
+    #[test]
+    fn a_pod_whose_labels_no_longer_match_is_released_and_replaced() {
+        let mut world = world();
+        world.add(&replica_set("web", 1));
+        settle(&mut world);
+        let name = live_pods(&world)[0].name().to_owned();
+        world.edit::<Pod>(NAMESPACE, &name, |pod| {
+            pod.metadata_mut().labels.insert("app".into(), "debug".into());
+        });
+        settle(&mut world);
+        assert!(controller_of(world.get::<Pod>(NAMESPACE, &name).unwrap().meta()).is_none());
+        assert_eq!(live_pods(&world).len(), 2);
+    }
+
+    #[test]
+    fn a_pod_counts_as_available_after_min_ready_seconds() {
+        let mut world = world();
+        let mut rs = replica_set("web", 1);
+        rs.spec.get_or_insert_default().min_ready_seconds = 10;
+        world.add(&rs);
+        settle(&mut world);
+        make_all_ready(&mut world);
+        settle(&mut world);
+        assert_eq!((status_of(&world).ready_replicas, status_of(&world).available_replicas), (1, 0));
+        world.advance(Duration::from_secs(10));
+        settle(&mut world);
+        assert_eq!(status_of(&world).available_replicas, 1);
+    }
+
+    #[test]
+    fn nothing_is_made_in_a_namespace_that_is_going() {
+        let mut namespace = Namespace::default();
+        namespace.metadata_mut().name = NAMESPACE.into();
+        namespace.metadata_mut().finalizers.push("test/hold".into());
+        let mut world = world();
+        let namespace = world.add(&namespace);
+        world.delete(&namespace);
+        world.add(&replica_set("web", 3));
+        settle(&mut world);
+        assert_eq!(world.list::<Pod>().len(), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_happens_it_settles_at_exactly_the_pods_asked_for(
+            steps in prop::collection::vec((0..5_u8, 0..8_usize), 1..25),
+        ) {
+            let mut world = world();
+            world.add(&replica_set("web", 2));
+            for (step, choice) in steps {
+                let pods = world.list::<Pod>();
+                let pick = (!pods.is_empty()).then(|| pods[choice % pods.len()].clone());
+                match (step, pick) {
+                    (0, _) => {
+                        let replicas = i32::try_from(choice).unwrap();
+                        world.edit::<ReplicaSet>(NAMESPACE, "web", |rs| {
+                            rs.spec.get_or_insert_default().replicas = Some(replicas);
+                        });
+                    }
+                    (1, Some(pod)) => world.remove(&pod),
+                    (2, Some(pod)) => {
+                        world.edit::<Pod>(NAMESPACE, pod.name(), |pod| {
+                            pod.status.get_or_insert_default().phase = "Failed".into();
+                        });
+                    }
+                    (3, _) => make_all_ready(&mut world),
+                    _ => finish_terminating(&mut world),
+                }
+                settle(&mut world);
+                let rs: ReplicaSet = world.get(NAMESPACE, "web").unwrap();
+                prop_assert_eq!(live_pods(&world).len(), usize::try_from(desired(&rs)).unwrap());
+            }
+        }
+    }
+}
