@@ -23,7 +23,11 @@ pub(crate) fn keys_of<K: Kind>(
     for meta in event.metas() {
         if let Some(owner) = controller_of(meta) {
             let found = cache.get::<K>(&meta.namespace, &owner.name);
-            keys.extend(found.filter(|found| found.uid() == owner.uid).map(|found| ObjectKey::of(&**found)));
+            keys.extend(
+                found
+                    .filter(|found| found.uid() == owner.uid)
+                    .map(|found| ObjectKey::of(&**found)),
+            );
         } else if meta.deletion_timestamp.is_none() {
             let matching = cache.list::<K>(Some(&meta.namespace));
             let matching = matching.filter(|candidate| selector(candidate).matches_labels(&meta.labels));
@@ -45,7 +49,11 @@ pub(crate) struct Claim {
 impl Claim {
     /// The claim of `owner`.
     pub(crate) fn of<K: Kind>(owner: &K, selector: LabelSelector) -> Self {
-        Self { reference: controller_ref(owner), selector, going: owner.meta().deletion_timestamp.is_some() }
+        Self {
+            reference: controller_ref(owner),
+            selector,
+            going: owner.meta().deletion_timestamp.is_some(),
+        }
     }
 
     fn owns(&self, meta: &ObjectMeta) -> bool {
@@ -79,7 +87,8 @@ impl Claim {
             return None;
         }
         let owners: Vec<Value> = owners.iter().map(to_json).collect();
-        let patch = json!({"metadata": {"ownerReferences": owners, "resourceVersion": meta.resource_version}});
+        let patch =
+            json!({"metadata": {"ownerReferences": owners, "resourceVersion": meta.resource_version}});
         Some(Action::patch(object, patch))
     }
 }

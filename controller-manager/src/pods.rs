@@ -33,7 +33,11 @@ pub(crate) fn is_live(pod: &Pod) -> bool {
 }
 
 fn ready_condition(pod: &Pod) -> Option<&PodCondition> {
-    pod.status.as_ref()?.conditions.iter().find(|condition| condition.r#type == "Ready")
+    pod.status
+        .as_ref()?
+        .conditions
+        .iter()
+        .find(|condition| condition.r#type == "Ready")
 }
 
 /// Whether the Pod serves.
@@ -62,11 +66,17 @@ pub(crate) fn availability(pod: &Pod, min_ready_seconds: i32, now: Timestamp) ->
     let Some(ready) = ready_condition(pod).filter(|condition| condition.status == "True") else {
         return Availability::NotReady;
     };
-    let Ok(needed @ 1..) = u64::try_from(min_ready_seconds) else { return Availability::Available };
+    let Ok(needed @ 1..) = u64::try_from(min_ready_seconds) else {
+        return Availability::Available;
+    };
     let needed = Duration::from_secs(needed);
     let since = ready.last_transition_time.as_ref().map(timestamp);
     let elapsed = since.map_or(Duration::ZERO, |since| between(since, now));
-    if elapsed >= needed { Availability::Available } else { Availability::In(needed - elapsed) }
+    if elapsed >= needed {
+        Availability::Available
+    } else {
+        Availability::In(needed - elapsed)
+    }
 }
 
 /// Sorts the Pods so that those to lose first come first: not yet placed, not running, not ready, cheap by their own
@@ -85,14 +95,34 @@ pub(crate) fn sort_for_deletion(pods: &mut [&Arc<Pod>]) {
             "Unknown" => 1,
             _ => 2,
         };
-        let cost = pod.meta().annotations.get(POD_DELETION_COST).and_then(|text| text.parse::<i32>().ok()).unwrap_or(0);
-        let crowd = if placed { on_node.get(node).copied().unwrap_or(0) } else { 0 };
+        let cost = pod
+            .meta()
+            .annotations
+            .get(POD_DELETION_COST)
+            .and_then(|text| text.parse::<i32>().ok())
+            .unwrap_or(0);
+        let crowd = if placed {
+            on_node.get(node).copied().unwrap_or(0)
+        } else {
+            0
+        };
         let ready = is_ready(pod);
-        let ready_since = ready_condition(pod).filter(|_| ready).and_then(|condition| condition.last_transition_time);
+        let ready_since = ready_condition(pod)
+            .filter(|_| ready)
+            .and_then(|condition| condition.last_transition_time);
         let ready_since = ready_since.map(|time| (time.seconds, time.nanos));
-        let created = pod.meta().creation_timestamp.map(|time| (time.seconds, time.nanos));
+        let created = pod
+            .meta()
+            .creation_timestamp
+            .map(|time| (time.seconds, time.nanos));
         let order = (placed, phase, ready, cost, Reverse(crowd));
-        (order, Reverse(ready_since), Reverse(restarts(pod)), Reverse(created), pod.name().to_owned())
+        (
+            order,
+            Reverse(ready_since),
+            Reverse(restarts(pod)),
+            Reverse(created),
+            pod.name().to_owned(),
+        )
     });
 }
 
@@ -101,8 +131,15 @@ fn node_name(pod: &Pod) -> &str {
 }
 
 fn restarts(pod: &Pod) -> i32 {
-    let statuses = pod.status.as_ref().map_or(&[][..], |status| &status.container_statuses);
-    statuses.iter().map(|status| status.restart_count).max().unwrap_or(0)
+    let statuses = pod
+        .status
+        .as_ref()
+        .map_or(&[][..], |status| &status.container_statuses);
+    statuses
+        .iter()
+        .map(|status| status.restart_count)
+        .max()
+        .unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -112,8 +149,14 @@ mod tests {
 
     fn pod(name: &str, node: &str, phase: &str, ready_at: Option<i64>) -> Arc<Pod> {
         let mut pod = Pod {
-            spec: Some(PodSpec { node_name: node.into(), ..PodSpec::default() }),
-            status: Some(PodStatus { phase: phase.into(), ..PodStatus::default() }),
+            spec: Some(PodSpec {
+                node_name: node.into(),
+                ..PodSpec::default()
+            }),
+            status: Some(PodStatus {
+                phase: phase.into(),
+                ..PodStatus::default()
+            }),
             ..Pod::default()
         };
         pod.metadata_mut().name = name.into();
@@ -132,7 +175,10 @@ mod tests {
     #[test]
     fn pods_that_do_least_are_lost_first() {
         let mut cheap = Pod::clone(&pod("cheap", "n3", "Running", Some(10)));
-        cheap.metadata_mut().annotations.insert(POD_DELETION_COST.into(), "-5".into());
+        cheap
+            .metadata_mut()
+            .annotations
+            .insert(POD_DELETION_COST.into(), "-5".into());
         let pods = [
             pod("old-ready", "n4", "Running", Some(10)),
             pod("young-ready", "n5", "Running", Some(99)),
@@ -146,8 +192,16 @@ mod tests {
         let mut sorted: Vec<_> = pods.iter().collect();
         sort_for_deletion(&mut sorted);
         let names: Vec<_> = sorted.iter().map(|pod| pod.name()).collect();
-        let expected =
-            ["unplaced", "pending", "not-ready", "cheap", "crowded-too", "crowded", "young-ready", "old-ready"];
+        let expected = [
+            "unplaced",
+            "pending",
+            "not-ready",
+            "cheap",
+            "crowded-too",
+            "crowded",
+            "young-ready",
+            "old-ready",
+        ];
         assert_eq!(names, expected);
     }
 
@@ -156,8 +210,14 @@ mod tests {
         let at = |seconds| Timestamp::from_second(seconds).unwrap();
         let ready = pod("web", "n1", "Running", Some(100));
         assert_eq!(availability(&ready, 0, at(100)), Availability::Available);
-        assert_eq!(availability(&ready, 10, at(104)), Availability::In(Duration::from_secs(6)));
+        assert_eq!(
+            availability(&ready, 10, at(104)),
+            Availability::In(Duration::from_secs(6))
+        );
         assert_eq!(availability(&ready, 10, at(110)), Availability::Available);
-        assert_eq!(availability(&pod("web", "n1", "Running", None), 0, at(100)), Availability::NotReady);
+        assert_eq!(
+            availability(&pod("web", "n1", "Running", None), 0, at(100)),
+            Availability::NotReady
+        );
     }
 }

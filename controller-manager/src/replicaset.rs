@@ -33,25 +33,40 @@ impl Controller for ReplicaSetController {
     }
 
     fn watches(&self) -> Vec<Watch> {
-        let orphan = |pod: &Pod| controller_of(pod.meta()).is_none().then(|| pod.namespace().to_owned());
-        vec![Watch::of::<ReplicaSet>(), Watch::indexed::<Pod>(ORPHANS, orphan), Watch::of::<Namespace>()]
+        let orphan = |pod: &Pod| {
+            controller_of(pod.meta())
+                .is_none()
+                .then(|| pod.namespace().to_owned())
+        };
+        vec![
+            Watch::of::<ReplicaSet>(),
+            Watch::indexed::<Pod>(ORPHANS, orphan),
+            Watch::of::<Namespace>(),
+        ]
     }
 
     fn keys(&self, cache: &Cache, event: &CacheEvent) -> Vec<ObjectKey> {
         if event.key.is::<ReplicaSet>() {
             return vec![event.key.clone()];
         }
-        if event.key.is::<Pod>() { claim::keys_of::<ReplicaSet>(cache, event, selector) } else { Vec::new() }
+        if event.key.is::<Pod>() {
+            claim::keys_of::<ReplicaSet>(cache, event, selector)
+        } else {
+            Vec::new()
+        }
     }
 
     fn reconcile(&self, cache: &Cache, key: &ObjectKey, now: Timestamp) -> Plan {
-        let Some(rs) = cache.get_key::<ReplicaSet>(key) else { return Plan::none() };
+        let Some(rs) = cache.get_key::<ReplicaSet>(key) else {
+            return Plan::none();
+        };
         let namespace = cache.get::<Namespace>("", rs.namespace());
         let observed = Observed {
             rs,
             pods: cache.owned::<Pod>(rs.uid()).cloned().collect(),
             orphans: cache.by_index::<Pod>(ORPHANS, rs.namespace()).cloned().collect(),
-            namespace_is_going: namespace.is_some_and(|namespace| namespace.meta().deletion_timestamp.is_some()),
+            namespace_is_going: namespace
+                .is_some_and(|namespace| namespace.meta().deletion_timestamp.is_some()),
         };
         reconcile(&observed, now)
     }
@@ -88,10 +103,16 @@ fn reconcile(observed: &Observed<'_>, now: Timestamp) -> Plan {
     if rs.meta().deletion_timestamp.is_none() {
         scale(rs, &live, observed.namespace_is_going, &mut plan);
     }
-    let terminating = pods.iter().filter(|pod| pods::is_terminating(pod) && !pods::is_finished(pod)).count();
+    let terminating = pods
+        .iter()
+        .filter(|pod| pods::is_terminating(pod) && !pods::is_finished(pod))
+        .count();
     let status = status(rs, &live, terminating, now, &mut plan);
     if rs.status.as_ref() != Some(&status) {
-        plan.push(Action::update_status(&ReplicaSet { status: Some(status), ..rs.clone() }));
+        plan.push(Action::update_status(&ReplicaSet {
+            status: Some(status),
+            ..rs.clone()
+        }));
     }
     plan
 }
@@ -123,9 +144,16 @@ fn desired(rs: &ReplicaSet) -> i32 {
 
 /// A Pod as the template says, owned by the ReplicaSet. The server completes its name.
 fn new_pod(rs: &ReplicaSet) -> Pod {
-    let template = rs.spec.as_ref().and_then(|spec| spec.template.clone()).unwrap_or_default();
+    let template = rs
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.template.clone())
+        .unwrap_or_default();
     let of_template = template.metadata.unwrap_or_default();
-    let mut pod = Pod { spec: template.spec, ..Pod::default() };
+    let mut pod = Pod {
+        spec: template.spec,
+        ..Pod::default()
+    };
     let meta = pod.metadata_mut();
     meta.generate_name = format!("{}-", rs.name());
     meta.namespace = rs.namespace().to_owned();
@@ -144,9 +172,17 @@ fn status(
     plan: &mut Plan,
 ) -> ReplicaSetStatus {
     let spec = rs.spec.clone().unwrap_or_default();
-    let template_labels = spec.template.and_then(|template| template.metadata).unwrap_or_default().labels;
+    let template_labels = spec
+        .template
+        .and_then(|template| template.metadata)
+        .unwrap_or_default()
+        .labels;
     let count = |number: usize| i32::try_from(number).unwrap_or(i32::MAX);
-    let labeled = |pod: &Pod| template_labels.iter().all(|(key, value)| pod.meta().labels.get(key) == Some(value));
+    let labeled = |pod: &Pod| {
+        template_labels
+            .iter()
+            .all(|(key, value)| pod.meta().labels.get(key) == Some(value))
+    };
     let mut available = 0;
     for pod in live {
         match pods::availability(pod, spec.min_ready_seconds, now) {
@@ -200,11 +236,25 @@ mod tests {
             assert_eq!(pod.spec.as_ref().unwrap().containers[0].image, "one");
         }
         let status = status_of(&world);
-        assert_eq!((status.replicas, status.fully_labeled_replicas, status.ready_replicas), (3, 3, 0));
+        assert_eq!(
+            (
+                status.replicas,
+                status.fully_labeled_replicas,
+                status.ready_replicas
+            ),
+            (3, 3, 0)
+        );
         make_all_ready(&mut world);
         settle(&mut world);
         let status = status_of(&world);
-        assert_eq!((status.ready_replicas, status.available_replicas, status.observed_generation), (3, 3, 1));
+        assert_eq!(
+            (
+                status.ready_replicas,
+                status.available_replicas,
+                status.observed_generation
+            ),
+            (3, 3, 1)
+        );
     }
 
     #[test]
@@ -212,7 +262,9 @@ mod tests {
         let mut world = world();
         world.add(&replica_set("web", 3));
         settle(&mut world);
-        world.edit::<ReplicaSet>(NAMESPACE, "web", |rs| rs.spec.get_or_insert_default().replicas = Some(0));
+        world.edit::<ReplicaSet>(NAMESPACE, "web", |rs| {
+            rs.spec.get_or_insert_default().replicas = Some(0);
+        });
         settle(&mut world);
         finish_terminating(&mut world);
         settle(&mut world);
@@ -229,12 +281,18 @@ mod tests {
         let lost = live_pods(&world);
         world.remove(&lost[0]);
         world.edit::<Pod>(NAMESPACE, lost[1].name(), |pod| {
-            pod.status = Some(PodStatus { phase: "Failed".into(), ..PodStatus::default() });
+            pod.status = Some(PodStatus {
+                phase: "Failed".into(),
+                ..PodStatus::default()
+            });
         });
         settle(&mut world);
         let live = live_pods(&world);
         assert_eq!(live.len(), 2);
-        assert!(live.iter().all(|pod| lost.iter().all(|lost| lost.uid() != pod.uid())));
+        assert!(
+            live.iter()
+                .all(|pod| lost.iter().all(|lost| lost.uid() != pod.uid()))
+        );
     }
 
     #[test]
@@ -273,7 +331,13 @@ mod tests {
         settle(&mut world);
         make_all_ready(&mut world);
         settle(&mut world);
-        assert_eq!((status_of(&world).ready_replicas, status_of(&world).available_replicas), (1, 0));
+        assert_eq!(
+            (
+                status_of(&world).ready_replicas,
+                status_of(&world).available_replicas
+            ),
+            (1, 0)
+        );
         world.advance(Duration::from_secs(10));
         settle(&mut world);
         assert_eq!(status_of(&world).available_replicas, 1);

@@ -4,8 +4,8 @@ use crate::pods;
 use client::testing::World;
 use client::time;
 use proto::Kind;
-use proto::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, ReplicaSet, ReplicaSetSpec};
 use proto::api::apps::v1::RollingUpdateDeployment;
+use proto::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, ReplicaSet, ReplicaSetSpec};
 use proto::api::core::v1::{Container, Pod, PodCondition, PodSpec, PodTemplateSpec};
 use proto::meta::v1::{LabelSelector, ObjectMeta};
 
@@ -13,7 +13,11 @@ use proto::meta::v1::{LabelSelector, ObjectMeta};
 pub(crate) const NAMESPACE: &str = "default";
 
 fn meta(name: &str) -> ObjectMeta {
-    ObjectMeta { name: name.into(), namespace: NAMESPACE.into(), ..ObjectMeta::default() }
+    ObjectMeta {
+        name: name.into(),
+        namespace: NAMESPACE.into(),
+        ..ObjectMeta::default()
+    }
 }
 
 fn app(name: &str) -> std::collections::BTreeMap<String, String> {
@@ -22,21 +26,37 @@ fn app(name: &str) -> std::collections::BTreeMap<String, String> {
 
 /// A template of one container, with the label `app`.
 pub(crate) fn template(name: &str, image: &str) -> PodTemplateSpec {
-    let container = Container { name: "main".into(), image: image.into(), ..Container::default() };
+    let container = Container {
+        name: "main".into(),
+        image: image.into(),
+        ..Container::default()
+    };
     PodTemplateSpec {
-        metadata: Some(ObjectMeta { labels: app(name), ..ObjectMeta::default() }),
-        spec: Some(PodSpec { containers: vec![container], ..PodSpec::default() }),
+        metadata: Some(ObjectMeta {
+            labels: app(name),
+            ..ObjectMeta::default()
+        }),
+        spec: Some(PodSpec {
+            containers: vec![container],
+            ..PodSpec::default()
+        }),
     }
 }
 
 fn selector(name: &str) -> LabelSelector {
-    LabelSelector { match_labels: app(name), ..LabelSelector::default() }
+    LabelSelector {
+        match_labels: app(name),
+        ..LabelSelector::default()
+    }
 }
 
 /// A ReplicaSet.
 pub(crate) fn replica_set(name: &str, replicas: i32) -> ReplicaSet {
     ReplicaSet {
-        metadata: Some(meta(name)),
+        metadata: Some(ObjectMeta {
+            labels: app(name),
+            ..meta(name)
+        }),
         spec: Some(ReplicaSetSpec {
             replicas: Some(replicas),
             selector: Some(selector(name)),
@@ -59,7 +79,10 @@ pub(crate) fn deployment(name: &str, replicas: i32) -> Deployment {
             replicas: Some(replicas),
             selector: Some(selector(name)),
             template: Some(template(name, "one")),
-            strategy: Some(DeploymentStrategy { r#type: "RollingUpdate".into(), rolling_update: Some(rolling) }),
+            strategy: Some(DeploymentStrategy {
+                r#type: "RollingUpdate".into(),
+                rolling_update: Some(rolling),
+            }),
             revision_history_limit: Some(10),
             progress_deadline_seconds: Some(600),
             ..DeploymentSpec::default()
@@ -71,7 +94,14 @@ pub(crate) fn deployment(name: &str, replicas: i32) -> Deployment {
 /// A Pod with the label `app`, that nobody owns.
 pub(crate) fn pod(name: &str, app_name: &str) -> Pod {
     let template = template(app_name, "one");
-    Pod { metadata: Some(ObjectMeta { labels: app(app_name), ..meta(name) }), spec: template.spec, status: None }
+    Pod {
+        metadata: Some(ObjectMeta {
+            labels: app(app_name),
+            ..meta(name)
+        }),
+        spec: template.spec,
+        status: None,
+    }
 }
 
 /// The Pods that count as replicas.

@@ -64,6 +64,9 @@ pub(super) fn sync_size(deployment: &Deployment, set: &mut ReplicaSet) {
 pub(super) fn sync_deployment(deployment: &Deployment, revision: Option<&str>, plan: &mut Plan) {
     let Some(revision) = revision else { return };
     if deployment.meta().annotations.get(REVISION).map(String::as_str) != Some(revision) {
-        plan.push(Action::patch(deployment, json!({"metadata": {"annotations": {REVISION: revision}}})));
+        plan.push(Action::patch(
+            deployment,
+            json!({"metadata": {"annotations": {REVISION: revision}}}),
+        ));
     }
 }

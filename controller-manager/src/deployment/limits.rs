@@ -17,28 +17,50 @@ pub(super) fn is_recreate(deployment: &Deployment) -> bool {
 
 /// How many replicas are wanted.
 pub(super) fn replicas(deployment: &Deployment) -> i32 {
-    deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1)
+    deployment
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.replicas)
+        .unwrap_or(1)
 }
 
 /// How many Pods above [`replicas`] a rollout may ask for.
 pub(super) fn max_surge(deployment: &Deployment) -> i32 {
-    if is_recreate(deployment) { 0 } else { limits(deployment).0 }
+    if is_recreate(deployment) {
+        0
+    } else {
+        limits(deployment).0
+    }
 }
 
 /// How many Pods below [`replicas`] a rollout may leave available.
 pub(super) fn max_unavailable(deployment: &Deployment) -> i32 {
-    if is_recreate(deployment) { 0 } else { limits(deployment).1.min(replicas(deployment)) }
+    if is_recreate(deployment) {
+        0
+    } else {
+        limits(deployment).1.min(replicas(deployment))
+    }
 }
 
 fn limits(deployment: &Deployment) -> (i32, i32) {
     let rolling = strategy(deployment).and_then(|strategy| strategy.rolling_update.as_ref());
     let limit = |value: Option<&IntOrString>, round_up| {
-        value.and_then(|value| scaled(value, replicas(deployment), round_up)).unwrap_or(0).max(0)
+        value
+            .and_then(|value| scaled(value, replicas(deployment), round_up))
+            .unwrap_or(0)
+            .max(0)
     };
     let surge = limit(rolling.and_then(|rolling| rolling.max_surge.as_ref()), true);
-    let unavailable = limit(rolling.and_then(|rolling| rolling.max_unavailable.as_ref()), false);
+    let unavailable = limit(
+        rolling.and_then(|rolling| rolling.max_unavailable.as_ref()),
+        false,
+    );
     // Both may round to nothing, and then a rollout could never take a step.
-    if surge == 0 && unavailable == 0 { (0, 1) } else { (surge, unavailable) }
+    if surge == 0 && unavailable == 0 {
+        (0, 1)
+    } else {
+        (surge, unavailable)
+    }
 }
 
 #[cfg(test)]
@@ -48,7 +70,8 @@ mod tests {
     use proto::api::apps::v1::{DeploymentSpec, RollingUpdateDeployment};
 
     fn value(text: &str) -> IntOrString {
-        text.parse().map_or_else(|_| int_or_string::string(text), int_or_string::int)
+        text.parse()
+            .map_or_else(|_| int_or_string::string(text), int_or_string::int)
     }
 
     #[test]
@@ -62,14 +85,28 @@ mod tests {
             (2, "0", "5", (0, 2)),
             (0, "25%", "25%", (0, 0)),
         ] {
-            let rolling =
-                RollingUpdateDeployment { max_surge: Some(value(surge)), max_unavailable: Some(value(unavailable)) };
-            let strategy = DeploymentStrategy { r#type: "RollingUpdate".into(), rolling_update: Some(rolling) };
-            let spec =
-                DeploymentSpec { replicas: Some(replicas), strategy: Some(strategy), ..DeploymentSpec::default() };
-            let deployment = Deployment { spec: Some(spec), ..Deployment::default() };
+            let rolling = RollingUpdateDeployment {
+                max_surge: Some(value(surge)),
+                max_unavailable: Some(value(unavailable)),
+            };
+            let strategy = DeploymentStrategy {
+                r#type: "RollingUpdate".into(),
+                rolling_update: Some(rolling),
+            };
+            let spec = DeploymentSpec {
+                replicas: Some(replicas),
+                strategy: Some(strategy),
+                ..DeploymentSpec::default()
+            };
+            let deployment = Deployment {
+                spec: Some(spec),
+                ..Deployment::default()
+            };
             let found = (max_surge(&deployment), max_unavailable(&deployment));
-            assert_eq!(found, expected, "{replicas} replicas, surge {surge}, unavailable {unavailable}");
+            assert_eq!(
+                found, expected,
+                "{replicas} replicas, surge {surge}, unavailable {unavailable}"
+            );
         }
     }
 }

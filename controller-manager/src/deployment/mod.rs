@@ -44,8 +44,16 @@ impl Controller for DeploymentController {
     }
 
     fn watches(&self) -> Vec<Watch> {
-        let orphan = |rs: &ReplicaSet| controller_of(rs.meta()).is_none().then(|| rs.namespace().to_owned());
-        vec![Watch::of::<Deployment>(), Watch::indexed::<ReplicaSet>(ORPHANS, orphan), Watch::of::<Pod>()]
+        let orphan = |rs: &ReplicaSet| {
+            controller_of(rs.meta())
+                .is_none()
+                .then(|| rs.namespace().to_owned())
+        };
+        vec![
+            Watch::of::<Deployment>(),
+            Watch::indexed::<ReplicaSet>(ORPHANS, orphan),
+            Watch::of::<Pod>(),
+        ]
     }
 
     fn keys(&self, cache: &Cache, event: &CacheEvent) -> Vec<ObjectKey> {
@@ -63,14 +71,22 @@ impl Controller for DeploymentController {
     }
 
     fn reconcile(&self, cache: &Cache, key: &ObjectKey, now: Timestamp) -> Plan {
-        let Some(deployment) = cache.get_key::<Deployment>(key) else { return Plan::none() };
+        let Some(deployment) = cache.get_key::<Deployment>(key) else {
+            return Plan::none();
+        };
         let owned = cache.owned::<ReplicaSet>(deployment.uid()).cloned();
-        let orphans = cache.by_index::<ReplicaSet>(ORPHANS, deployment.namespace()).cloned();
+        let orphans = cache
+            .by_index::<ReplicaSet>(ORPHANS, deployment.namespace())
+            .cloned();
         let sets: Vec<_> = owned.chain(orphans).collect();
         let runs = |set: &ReplicaSet| cache.owned::<Pod>(set.uid()).any(|pod| !pods::is_finished(pod));
         let observed = Observed {
             deployment,
-            running: sets.iter().filter(|set| runs(set)).map(|set| set.uid().to_owned()).collect(),
+            running: sets
+                .iter()
+                .filter(|set| runs(set))
+                .map(|set| set.uid().to_owned())
+                .collect(),
             sets,
             taken: &|name| cache.get::<ReplicaSet>(deployment.namespace(), name).is_some(),
         };
@@ -80,7 +96,9 @@ impl Controller for DeploymentController {
 
 /// The Deployments of strategy `Recreate` that a Pod belongs to.
 fn waiting_for_the_end(cache: &Cache, event: &CacheEvent) -> Vec<ObjectKey> {
-    let owners = event.metas().filter_map(|meta| Some((&meta.namespace, controller_of(meta)?)));
+    let owners = event
+        .metas()
+        .filter_map(|meta| Some((&meta.namespace, controller_of(meta)?)));
     let sets = owners.filter_map(|(namespace, owner)| cache.get::<ReplicaSet>(namespace, &owner.name));
     let deployments =
         sets.filter_map(|set| cache.get::<Deployment>(set.namespace(), &controller_of(set.meta())?.name));
@@ -136,14 +154,18 @@ fn reconcile(observed: &Observed<'_>, now: Timestamp) -> Plan {
     } else {
         step(observed, &mut sets)
     };
-    if started.as_ref().is_some_and(|started| (observed.taken)(started.name())) {
+    if started
+        .as_ref()
+        .is_some_and(|started| (observed.taken)(started.name()))
+    {
         // A ReplicaSet of another template or another owner has the name: another hash gives another.
         status::collide(deployment, &mut plan);
         return plan;
     }
     write(deployment, &sets, started.as_ref(), &mut plan);
     if !sets.changed() && status::is_complete(deployment, &status::observe(deployment, &sets, None)) {
-        plan.actions.extend(rollout::history_to_drop(deployment, &sets).map(|set| Action::delete(&**set)));
+        plan.actions
+            .extend(rollout::history_to_drop(deployment, &sets).map(|set| Action::delete(&**set)));
     }
     status::sync(deployment, &sets, started.as_ref(), now, &mut plan);
     annotations::sync_deployment(deployment, sets.revision(started.as_ref()), &mut plan);
@@ -155,7 +177,12 @@ fn step(observed: &Observed<'_>, sets: &mut Sets) -> Option<ReplicaSet> {
     let deployment = observed.deployment;
     if limits::is_recreate(deployment) {
         let stopping = rollout::stop_old(sets);
-        if stopping || sets.old.iter().any(|set| observed.running.iter().any(|uid| uid == set.uid())) {
+        if stopping
+            || sets
+                .old
+                .iter()
+                .any(|set| observed.running.iter().any(|uid| uid == set.uid()))
+        {
             return None;
         }
     }

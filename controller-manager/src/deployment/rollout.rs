@@ -13,13 +13,18 @@ use proto::api::apps::v1::{Deployment, ReplicaSet, ReplicaSetSpec};
 pub(super) fn first(deployment: &Deployment, sets: &Sets) -> ReplicaSet {
     let spec = spec(deployment);
     let mut template = spec.template.unwrap_or_default();
-    let collisions = deployment.status.as_ref().and_then(|status| status.collision_count);
+    let collisions = deployment
+        .status
+        .as_ref()
+        .and_then(|status| status.collision_count);
     let hash = pod_template_hash(&template, collisions);
     let labels = &mut template.metadata.get_or_insert_default().labels;
     labels.insert(POD_TEMPLATE_HASH.into(), hash.clone());
     let labels = labels.clone();
     let mut selector = spec.selector.unwrap_or_default();
-    selector.match_labels.insert(POD_TEMPLATE_HASH.into(), hash.clone());
+    selector
+        .match_labels
+        .insert(POD_TEMPLATE_HASH.into(), hash.clone());
     let mut set = ReplicaSet {
         spec: Some(ReplicaSetSpec {
             replicas: Some(new_replicas(deployment, sets)),
@@ -81,7 +86,10 @@ pub(super) fn roll(deployment: &Deployment, sets: &mut Sets) {
 fn shrink_old(deployment: &Deployment, sets: &mut Sets) {
     let least = limits::replicas(deployment) - limits::max_unavailable(deployment);
     // Pods of the new ReplicaSet that do not serve yet may not cost the old ones theirs.
-    let new_unavailable = sets.new.as_ref().map_or(0, |new| (new.replicas() - new.available()).max(0));
+    let new_unavailable = sets
+        .new
+        .as_ref()
+        .map_or(0, |new| (new.replicas() - new.available()).max(0));
     let mut room = sets.replicas() - least - new_unavailable;
     if room <= 0 {
         return;
@@ -104,7 +112,10 @@ fn shrink_old(deployment: &Deployment, sets: &mut Sets) {
 }
 
 /// The old ReplicaSets beyond `revisionHistoryLimit`, of those that have nothing left to do.
-pub(super) fn history_to_drop<'a>(deployment: &Deployment, sets: &'a Sets) -> impl Iterator<Item = &'a Set> + use<'a> {
+pub(super) fn history_to_drop<'a>(
+    deployment: &Deployment,
+    sets: &'a Sets,
+) -> impl Iterator<Item = &'a Set> + use<'a> {
     let idle = |set: &&Set| {
         let status = set.status.clone().unwrap_or_default();
         let seen = status.observed_generation >= set.meta().generation;
@@ -112,7 +123,9 @@ pub(super) fn history_to_drop<'a>(deployment: &Deployment, sets: &'a Sets) -> im
     };
     let mut idle: Vec<_> = sets.old.iter().filter(idle).collect();
     idle.sort_by_key(|set| annotations::revision(set));
-    let limit = spec(deployment).revision_history_limit.and_then(|limit| usize::try_from(limit).ok());
+    let limit = spec(deployment)
+        .revision_history_limit
+        .and_then(|limit| usize::try_from(limit).ok());
     let excess = limit.map_or(0, |limit| idle.len().saturating_sub(limit));
     idle.into_iter().take(excess)
 }

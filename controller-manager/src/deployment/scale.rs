@@ -12,7 +12,8 @@ use proto::api::apps::v1::Deployment;
 
 /// Whether the Deployment's size changed since its ReplicaSets were last scaled.
 pub(super) fn is_scaling(deployment: &Deployment, sets: &Sets) -> bool {
-    sets.all().any(|set| number(set, DESIRED_REPLICAS).is_some() && !is_noted(deployment, set))
+    sets.all()
+        .any(|set| number(set, DESIRED_REPLICAS).is_some() && !is_noted(deployment, set))
 }
 
 /// Whether a ReplicaSet has written down the Deployment's size; one without Pods need not.
@@ -52,7 +53,11 @@ fn is_saturated(new: &Set, wanted: i32) -> bool {
 /// Shares what is to be added or taken among the active ReplicaSets.
 fn share(deployment: &Deployment, sets: &mut Sets) {
     let wanted = limits::replicas(deployment);
-    let allowed = if wanted > 0 { wanted.saturating_add(limits::max_surge(deployment)) } else { 0 };
+    let allowed = if wanted > 0 {
+        wanted.saturating_add(limits::max_surge(deployment))
+    } else {
+        0
+    };
     let total = allowed - sets.replicas();
     let observed = deployment.status.as_ref().map_or(0, |status| status.replicas);
     let mut active: Vec<&mut Set> = sets.all_mut().filter(|set| set.replicas() > 0).collect();
@@ -66,7 +71,11 @@ fn share(deployment: &Deployment, sets: &mut Sets) {
     let mut sizes = Vec::with_capacity(active.len());
     for set in &active {
         let part = fraction(set, wanted, allowed, observed);
-        let part = if total > 0 { part.clamp(0, left.max(0)) } else { part.clamp(left.min(0), 0) };
+        let part = if total > 0 {
+            part.clamp(0, left.max(0))
+        } else {
+            part.clamp(left.min(0), 0)
+        };
         left -= part;
         sizes.push(set.replicas() + part);
     }

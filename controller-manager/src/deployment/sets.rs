@@ -26,7 +26,10 @@ impl Deref for Set {
 
 impl Set {
     fn new(seen: Arc<ReplicaSet>) -> Self {
-        Self { planned: (*seen).clone(), seen }
+        Self {
+            planned: (*seen).clone(),
+            seen,
+        }
     }
 
     /// Whether there is anything to write.
@@ -69,14 +72,26 @@ impl Sets {
     /// Tells the new one from the old ones. Of several with the same template the oldest is the new one, as upstream
     /// has it, so that two controllers would agree.
     pub(super) fn new(deployment: &Deployment, mut sets: Vec<Arc<ReplicaSet>>) -> Self {
-        let age = |set: &ReplicaSet| set.meta().creation_timestamp.map(|time| (time.seconds, time.nanos));
+        let age = |set: &ReplicaSet| {
+            set.meta()
+                .creation_timestamp
+                .map(|time| (time.seconds, time.nanos))
+        };
         sets.sort_by_cached_key(|set| (age(set), set.name().to_owned()));
         let template = deployment.spec.as_ref().and_then(|spec| spec.template.clone());
         let wanted = template.map(without_hash);
-        let of_set = |set: &ReplicaSet| set.spec.as_ref().and_then(|spec| spec.template.clone()).map(without_hash);
+        let of_set = |set: &ReplicaSet| {
+            set.spec
+                .as_ref()
+                .and_then(|spec| spec.template.clone())
+                .map(without_hash)
+        };
         let position = sets.iter().position(|set| of_set(set) == wanted);
         let new = position.map(|index| Set::new(sets.remove(index)));
-        Self { new, old: sets.into_iter().map(Set::new).collect() }
+        Self {
+            new,
+            old: sets.into_iter().map(Set::new).collect(),
+        }
     }
 
     /// All of them, the new one last.
@@ -106,7 +121,12 @@ impl Sets {
 
     /// The revision that a new ReplicaSet gets.
     pub(super) fn next_revision(&self) -> i64 {
-        self.old.iter().map(|set| annotations::revision(set)).max().unwrap_or(0) + 1
+        self.old
+            .iter()
+            .map(|set| annotations::revision(set))
+            .max()
+            .unwrap_or(0)
+            + 1
     }
 
     /// Gives the new ReplicaSet the Deployment's annotations, its minReadySeconds, and the newest revision.
@@ -127,6 +147,10 @@ impl Sets {
 
 /// A template as the Deployment has it.
 fn without_hash(mut template: PodTemplateSpec) -> PodTemplateSpec {
-    template.metadata.get_or_insert_default().labels.remove(POD_TEMPLATE_HASH);
+    template
+        .metadata
+        .get_or_insert_default()
+        .labels
+        .remove(POD_TEMPLATE_HASH);
     template
 }

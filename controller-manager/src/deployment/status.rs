@@ -18,9 +18,16 @@ const PROGRESSING: &str = "Progressing";
 const REPLICA_FAILURE: &str = "ReplicaFailure";
 
 /// The counts, without an opinion on them.
-pub(super) fn observe(deployment: &Deployment, sets: &Sets, started: Option<&ReplicaSet>) -> DeploymentStatus {
+pub(super) fn observe(
+    deployment: &Deployment,
+    sets: &Sets,
+    started: Option<&ReplicaSet>,
+) -> DeploymentStatus {
     let before = deployment.status.clone().unwrap_or_default();
-    let statuses: Vec<_> = sets.all().map(|set| set.status.clone().unwrap_or_default()).collect();
+    let statuses: Vec<_> = sets
+        .all()
+        .map(|set| set.status.clone().unwrap_or_default())
+        .collect();
     let sum = |count: fn(&ReplicaSetStatus) -> i32| statuses.iter().map(count).sum::<i32>();
     let available = sum(|status| status.available_replicas);
     let asked_for = sets.replicas() + started.map_or(0, sets::replicas);
@@ -41,7 +48,13 @@ pub(super) fn observe(deployment: &Deployment, sets: &Sets, started: Option<&Rep
 /// Whether the rollout is over: all Pods are new and available, and no others are left.
 pub(super) fn is_complete(deployment: &Deployment, status: &DeploymentStatus) -> bool {
     let wanted = limits::replicas(deployment);
-    [status.updated_replicas, status.replicas, status.available_replicas].iter().all(|count| *count == wanted)
+    [
+        status.updated_replicas,
+        status.replicas,
+        status.available_replicas,
+    ]
+    .iter()
+    .all(|count| *count == wanted)
         && status.observed_generation >= deployment.meta().generation
 }
 
@@ -56,9 +69,19 @@ pub(super) fn sync(
     let mut status = observe(deployment, sets, started);
     let enough = limits::replicas(deployment) - limits::max_unavailable(deployment);
     let available = if status.available_replicas >= enough {
-        opinion(AVAILABLE, "True", "MinimumReplicasAvailable", "Deployment has minimum availability.")
+        opinion(
+            AVAILABLE,
+            "True",
+            "MinimumReplicasAvailable",
+            "Deployment has minimum availability.",
+        )
     } else {
-        opinion(AVAILABLE, "False", "MinimumReplicasUnavailable", "Deployment does not have minimum availability.")
+        opinion(
+            AVAILABLE,
+            "False",
+            "MinimumReplicasUnavailable",
+            "Deployment does not have minimum availability.",
+        )
     };
     set(&mut status, available, now);
     progress(deployment, sets, started, &mut status, now);
@@ -67,7 +90,10 @@ pub(super) fn sync(
         plan.requeue_in(wait);
     }
     if deployment.status.as_ref() != Some(&status) {
-        plan.push(Action::update_status(&Deployment { status: Some(status), ..deployment.clone() }));
+        plan.push(Action::update_status(&Deployment {
+            status: Some(status),
+            ..deployment.clone()
+        }));
     }
 }
 
@@ -75,12 +101,17 @@ pub(super) fn sync(
 pub(super) fn collide(deployment: &Deployment, plan: &mut Plan) {
     let mut status = deployment.status.clone().unwrap_or_default();
     status.collision_count = Some(status.collision_count.unwrap_or(0).saturating_add(1));
-    plan.push(Action::update_status(&Deployment { status: Some(status), ..deployment.clone() }));
+    plan.push(Action::update_status(&Deployment {
+        status: Some(status),
+        ..deployment.clone()
+    }));
 }
 
 /// How long a rollout may go without progress; `None` where nobody asks.
 fn deadline(deployment: &Deployment) -> Option<Duration> {
-    let seconds = spec(deployment).progress_deadline_seconds.filter(|seconds| *seconds != i32::MAX)?;
+    let seconds = spec(deployment)
+        .progress_deadline_seconds
+        .filter(|seconds| *seconds != i32::MAX)?;
     u64::try_from(seconds).ok().map(Duration::from_secs)
 }
 
@@ -108,7 +139,11 @@ fn renew(status: &mut DeploymentStatus, mut new: DeploymentCondition, now: Times
     let now = Some(time::time(now));
     new.last_update_time = now;
     new.last_transition_time = now;
-    match status.conditions.iter_mut().find(|condition| condition.r#type == new.r#type) {
+    match status
+        .conditions
+        .iter_mut()
+        .find(|condition| condition.r#type == new.r#type)
+    {
         Some(place) => {
             if place.status == new.status {
                 new.last_transition_time = place.last_transition_time;
@@ -128,7 +163,9 @@ fn progress(
     now: Timestamp,
 ) {
     let Some(deadline) = deadline(deployment) else {
-        status.conditions.retain(|condition| condition.r#type != PROGRESSING);
+        status
+            .conditions
+            .retain(|condition| condition.r#type != PROGRESSING);
         return;
     };
     let before = deployment.status.clone().unwrap_or_default();
@@ -136,16 +173,33 @@ fn progress(
     let reason = current.map_or("", |condition| condition.reason.as_str());
     if spec(deployment).paused {
         if reason != "ProgressDeadlineExceeded" {
-            set(status, opinion(PROGRESSING, "Unknown", "DeploymentPaused", "Deployment is paused"), now);
+            set(
+                status,
+                opinion(PROGRESSING, "Unknown", "DeploymentPaused", "Deployment is paused"),
+                now,
+            );
         }
         return;
     }
     if let Some(started) = started {
         let message = format!("Created new replica set {:?}", started.name());
-        return renew(status, opinion(PROGRESSING, "True", "NewReplicaSetCreated", message), now);
+        return renew(
+            status,
+            opinion(PROGRESSING, "True", "NewReplicaSetCreated", message),
+            now,
+        );
     }
     if reason == "DeploymentPaused" {
-        return set(status, opinion(PROGRESSING, "Unknown", "DeploymentResumed", "Deployment is resumed"), now);
+        return set(
+            status,
+            opinion(
+                PROGRESSING,
+                "Unknown",
+                "DeploymentResumed",
+                "Deployment is resumed",
+            ),
+            now,
+        );
     }
     let Some(new) = &sets.new else { return };
     // What was complete and has no Pods of other templates stays so while it is scaled or heals.
@@ -155,15 +209,36 @@ fn progress(
     let message = |what: &str| format!("ReplicaSet {:?} {what}", new.name());
     if is_complete(deployment, status) {
         let message = message("has successfully progressed.");
-        set(status, opinion(PROGRESSING, "True", "NewReplicaSetAvailable", message), now);
+        set(
+            status,
+            opinion(PROGRESSING, "True", "NewReplicaSetAvailable", message),
+            now,
+        );
     } else if is_progress(&before, status) {
-        renew(status, opinion(PROGRESSING, "True", "ReplicaSetUpdated", message("is progressing.")), now);
+        renew(
+            status,
+            opinion(
+                PROGRESSING,
+                "True",
+                "ReplicaSetUpdated",
+                message("is progressing."),
+            ),
+            now,
+        );
     } else if current.is_none() {
         let message = format!("Found new replica set {:?}", new.name());
-        set(status, opinion(PROGRESSING, "True", "FoundNewReplicaSet", message), now);
+        set(
+            status,
+            opinion(PROGRESSING, "True", "FoundNewReplicaSet", message),
+            now,
+        );
     } else if current.is_some_and(|current| is_late(current, deadline, now)) {
         let message = message("has timed out progressing.");
-        set(status, opinion(PROGRESSING, "False", "ProgressDeadlineExceeded", message), now);
+        set(
+            status,
+            opinion(PROGRESSING, "False", "ProgressDeadlineExceeded", message),
+            now,
+        );
     }
 }
 
@@ -184,13 +259,19 @@ fn is_late(current: &DeploymentCondition, deadline: Duration, now: Timestamp) ->
 
 /// How long ago the condition last said something new.
 fn waited(current: &DeploymentCondition, now: Timestamp) -> Duration {
-    current.last_update_time.as_ref().map_or(Duration::ZERO, |since| between(time::timestamp(since), now))
+    current
+        .last_update_time
+        .as_ref()
+        .map_or(Duration::ZERO, |since| between(time::timestamp(since), now))
 }
 
 /// How long until lack of progress would show; `None` where nothing is awaited.
 fn until_deadline(deployment: &Deployment, status: &DeploymentStatus, now: Timestamp) -> Option<Duration> {
     let current = get_condition(&status.conditions, PROGRESSING)?;
-    let settled = matches!(current.reason.as_str(), "ProgressDeadlineExceeded" | "NewReplicaSetAvailable");
+    let settled = matches!(
+        current.reason.as_str(),
+        "ProgressDeadlineExceeded" | "NewReplicaSetAvailable"
+    );
     if settled || spec(deployment).paused {
         return None;
     }
@@ -205,10 +286,17 @@ fn fail(sets: &Sets, status: &mut DeploymentStatus) {
     let failure = failure.map(|failure| DeploymentCondition {
         last_update_time: failure.last_transition_time,
         last_transition_time: failure.last_transition_time,
-        ..opinion(REPLICA_FAILURE, &failure.status, &failure.reason, failure.message.clone())
+        ..opinion(
+            REPLICA_FAILURE,
+            &failure.status,
+            &failure.reason,
+            failure.message.clone(),
+        )
     });
     if get_condition(&status.conditions, REPLICA_FAILURE) != failure.as_ref() {
-        status.conditions.retain(|condition| condition.r#type != REPLICA_FAILURE);
+        status
+            .conditions
+            .retain(|condition| condition.r#type != REPLICA_FAILURE);
         status.conditions.extend(failure);
     }
 }

