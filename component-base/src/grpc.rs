@@ -11,7 +11,7 @@ mod google_rpc;
 pub use caller::{ACTOR_KEY, ANONYMOUS, CAUSE_KEY, Caller};
 
 use prost::Message;
-use proto::meta::v1::{Status, StatusCause};
+use proto::meta::v1::{Status, StatusCause, StatusDetails};
 use std::error::Error;
 use tonic::Code;
 
@@ -59,6 +59,17 @@ pub fn failure(reason: &str, message: impl Into<String>) -> Status {
         reason: reason.into(),
         code: http_code(reason),
         ..Status::default()
+    }
+}
+
+/// A refusal for want of room, with the time after which another try makes sense.
+pub fn overloaded(message: impl Into<String>, retry_after_seconds: i32) -> Status {
+    Status {
+        details: Some(StatusDetails {
+            retry_after_seconds,
+            ..StatusDetails::default()
+        }),
+        ..failure("TooManyRequests", message)
     }
 }
 
@@ -148,7 +159,6 @@ fn cut(text: &str, limit: usize) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proto::meta::v1::StatusDetails;
 
     #[test]
     fn every_reason_travels_under_its_code_and_comes_back_equal() {

@@ -13,12 +13,14 @@
 //! ```
 //! Hyper drives the connections, because tonic's own transport serves either HTTP/1 or our HTTP/2 limits, not both.
 
+mod account;
 mod component;
 mod connection;
 mod guard;
 mod http;
 mod limits;
 mod methods;
+mod rpc_metrics;
 mod stream_body;
 
 pub use limits::{Limits, MAX_MESSAGE_BYTES};

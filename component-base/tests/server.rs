@@ -45,7 +45,14 @@ impl Pods for FakePods {
         Ok(Response::new(Object::default()))
     }
 
-    async fn evict(&self, _: Request<EvictRequest>) -> Result<Response<EvictResponse>, Status> {
+    async fn evict(&self, request: Request<EvictRequest>) -> Result<Response<EvictResponse>, Status> {
+        if request.get_ref().name == "huge" {
+            let pod = Object {
+                number: 1,
+                bytes: vec![0; 1 << 20].into(),
+            };
+            return Ok(Response::new(EvictResponse { pod: Some(pod) }));
+        }
         Err(Status::internal("a bug"))
     }
 }
@@ -483,4 +490,77 @@ async fn a_client_that_never_ends_its_request_cannot_hold_up_the_shutdown() {
     assert!(asked.elapsed() <= Limits::default().drain + Duration::from_secs(1));
     let status = hanging.await.unwrap().unwrap_err();
     assert_eq!(from_tonic(&status).reason, "ServiceUnavailable", "{status}");
+}
+
+#[tokio::test]
+async fn a_client_that_never_reads_its_answers_hurts_only_itself() {
+    let server = start(Limits {
+        connection_bytes: 4 << 20,
+        ..Limits::default()
+    })
+    .await;
+    let channel = Endpoint::from_shared(format!("http://{}", server.address))
+        .unwrap()
+        .initial_stream_window_size(1024)
+        .connect()
+        .await
+        .unwrap();
+    let mut unread = Vec::new();
+    let refused = loop {
+        assert!(unread.len() < 20, "20 MiB are held");
+        let mut grpc = tonic::client::Grpc::new(channel.clone());
+        grpc.ready().await.unwrap();
+        let request = EvictRequest {
+            name: "huge".into(),
+            ..EvictRequest::default()
+        };
+        // Opened as a stream, the answer begins but nobody reads it.
+        let codec = tonic_prost::ProstCodec::<EvictRequest, EvictResponse>::default();
+        let path = "/orrery.v1.Pods/Evict".parse().unwrap();
+        match grpc.server_streaming(Request::new(request), path, codec).await {
+            Ok(answer) => unread.push(answer),
+            Err(status) => break status,
+        }
+    };
+    assert_status(&refused, Code::ResourceExhausted, "TooManyRequests");
+    PodsClient::new(server.channel().await)
+        .bind(bind("web"))
+        .await
+        .unwrap();
+
+    // Reading, or going away, makes room again.
+    unread.clear();
+    let mut pods = PodsClient::new(channel);
+    while let Err(status) = pods.bind(bind("web")).await {
+        assert_status(&status, Code::ResourceExhausted, "TooManyRequests");
+        tokio::task::yield_now().await;
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn requests_that_never_end_are_refused_before_they_fill_the_memory() {
+    let server = start(Limits {
+        connection_bytes: 4 << 20,
+        ..Limits::default()
+    })
+    .await;
+    let channel = server.channel().await;
+    let mut calls = tokio::task::JoinSet::new();
+    for _ in 0..20 {
+        let mut grpc = tonic::client::Grpc::new(channel.clone());
+        calls.spawn(async move {
+            grpc.ready().await.unwrap();
+            let endless =
+                futures::stream::iter([bind(&"x".repeat(1 << 20))]).chain(futures::stream::pending());
+            let codec = tonic_prost::ProstCodec::<BindRequest, Object>::default();
+            let path = "/orrery.v1.Pods/Bind".parse().unwrap();
+            grpc.client_streaming(Request::new(endless), path, codec).await
+        });
+    }
+    // Only those beyond the limit are answered; each frees what it held, so that the others go on.
+    let refused = calls.join_next().await.unwrap().unwrap().unwrap_err();
+    assert_status(&refused, Code::ResourceExhausted, "TooManyRequests");
+    calls.shutdown().await;
+    server.stop().await;
 }

@@ -7,6 +7,7 @@
 //! serving ─ shutdown ──▶ draining (no new requests) ─ idle or time over ──▶ closed
 //! ```
 
+use super::account::Account;
 use super::limits::{
     CONNECTION_WINDOW_BYTES, FIRST_BYTES, KEEPALIVE, Limits, MAX_HEADER_LIST_BYTES, MAX_HTTP1_BUFFER_BYTES,
     MAX_PENDING_RESETS, SEND_BUFFER_BYTES, STREAM_WINDOW_BYTES,
@@ -14,6 +15,8 @@ use super::limits::{
 use crate::clock::Clock;
 use crate::metrics::{Counter, Gauge, Registry};
 use crate::shutdown::{Shutdown, drain};
+use axum::http::Request;
+use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
@@ -24,6 +27,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tower::ServiceExt;
 
 /// How every HTTP/2 connection begins.
 const HTTP2_PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -131,7 +135,11 @@ impl Connections {
             Some(Err(elapsed)) => return tracing::debug!(%elapsed, "a connection said nothing"),
             None => return,
         }
-        let service = TowerToHyperService::new(app);
+        let account = Account::new(self.limits.connection_bytes);
+        let service = TowerToHyperService::new(app.map_request(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(account.clone());
+            request
+        }));
         let mut connection = pin!(self.builder.serve_connection(TokioIo::new(stream), service));
         let result = tokio::select! {
             result = connection.as_mut() => result,

@@ -3,21 +3,20 @@
 //! HTTP routes pass untouched. tonic answers some errors by itself, without details and sometimes under a code that
 //! means something else here; [`mend`] turns those into ours.
 
+use super::account::{self, Account};
 use super::limits::{Limits, RETRY_AFTER_SECONDS};
 use super::methods::{Method, MethodKind, Methods};
+use super::rpc_metrics::{RpcMetrics, UNKNOWN};
 use super::stream_body::StreamBody;
 use crate::clock::{Clock, Elapsed};
-use crate::grpc::{failure, from_tonic, to_tonic};
-use crate::metrics::{Counter, Family, Histogram, Registry, latency_buckets};
+use crate::grpc::{failure, from_tonic, overloaded, to_tonic};
+use crate::metrics::Registry;
 use crate::shutdown::Shutdown;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
-use prometheus_client::metrics::gauge::ConstGauge;
 use proto::meta::v1;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +32,7 @@ pub(super) struct Guard {
     shutdown: Shutdown,
     calls: Arc<Semaphore>,
     streams: Arc<Semaphore>,
-    metrics: Metrics,
+    metrics: RpcMetrics,
 }
 
 impl Guard {
@@ -46,11 +45,7 @@ impl Guard {
     ) -> Self {
         let calls = Arc::new(Semaphore::new(limits.calls));
         let streams = Arc::new(Semaphore::new(limits.watches));
-        registry.register_collector(Open {
-            limits,
-            calls: calls.clone(),
-            streams: streams.clone(),
-        });
+        let metrics = RpcMetrics::new(&registry, limits, &calls, &streams);
         Self {
             methods,
             limits,
@@ -58,7 +53,32 @@ impl Guard {
             shutdown,
             calls,
             streams,
-            metrics: Metrics::new(&registry.sub("grpc_server")),
+            metrics,
+        }
+    }
+
+    /// Runs the method, and puts what it makes the server hold on its connection's account.
+    async fn on_account(&self, method: &Method, request: Request, next: Next) -> Response {
+        let Some(account) = request.extensions().get::<Account>().cloned() else {
+            return refuse(&failure(
+                "InternalError",
+                "the request came through no connection",
+            ));
+        };
+        if let Some(overdrawn) = account.overdrawn() {
+            return refuse(&overdrawn);
+        }
+        let tab = account.tab();
+        let request = request.map(|body| account::incoming(body, tab.clone()));
+        if method.kind == MethodKind::Stream {
+            // What a stream holds is bounded by its send buffer, and the streams are counted.
+            return self.stream(method, request, next).await;
+        }
+        let response = self.call(method, request, next).await;
+        // Other answers may have piled up meanwhile. This one would wait behind them, so that it is not even begun.
+        match account.overdrawn() {
+            Some(overdrawn) => refuse(&overdrawn),
+            None => response.map(|body| account::outgoing(body, tab)),
         }
     }
 
@@ -66,7 +86,7 @@ impl Guard {
         let _permit = match (method.kind, self.calls.try_acquire()) {
             (MethodKind::Vital, _) => None,
             (_, Ok(permit)) => Some(permit),
-            (_, Err(_)) => return refuse(&overloaded("calls", self.limits.calls)),
+            (_, Err(_)) => return refuse(&too_many("calls", self.limits.calls)),
         };
         let start = self.clock.now();
         let response = self.in_time(request, next).await;
@@ -77,7 +97,7 @@ impl Guard {
 
     async fn stream(&self, method: &Method, request: Request, next: Next) -> Response {
         let Ok(permit) = self.streams.clone().try_acquire_owned() else {
-            return refuse(&overloaded("watch streams", self.limits.watches));
+            return refuse(&too_many("watch streams", self.limits.watches));
         };
         let response = self.in_time(request, next).await;
         if response.headers().contains_key(Status::GRPC_STATUS) {
@@ -121,10 +141,7 @@ pub(super) async fn guard(State(guard): State<Arc<Guard>>, request: Request, nex
         let hint = "gRPC methods take content-type application/grpc\n";
         return (StatusCode::UNSUPPORTED_MEDIA_TYPE, hint).into_response();
     }
-    let mut response = match method.kind {
-        MethodKind::Call | MethodKind::Vital => guard.call(method, request, next).await,
-        MethodKind::Stream => guard.stream(method, request, next).await,
-    };
+    let mut response = guard.on_account(method, request, next).await;
     match (status_of(response.headers_mut()), method.kind) {
         (Some(code), _) => guard.metrics.handled(&method.name, code),
         (None, MethodKind::Stream) => {} // counted when it ends
@@ -170,17 +187,9 @@ fn refuse(status: &v1::Status) -> Response {
     to_tonic(status.clone()).into_http()
 }
 
-fn overloaded(what: &str, limit: usize) -> v1::Status {
-    v1::Status {
-        details: Some(v1::StatusDetails {
-            retry_after_seconds: RETRY_AFTER_SECONDS,
-            ..v1::StatusDetails::default()
-        }),
-        ..failure(
-            "TooManyRequests",
-            format!("the server works on {limit} {what} already; try again in {RETRY_AFTER_SECONDS} s"),
-        )
-    }
+fn too_many(what: &str, limit: usize) -> v1::Status {
+    let message = format!("the server works on {limit} {what} already; try again in {RETRY_AFTER_SECONDS} s");
+    overloaded(message, RETRY_AFTER_SECONDS)
 }
 
 fn is_grpc(headers: &HeaderMap) -> bool {
@@ -209,114 +218,6 @@ fn grpc_timeout(headers: &HeaderMap) -> Option<Duration> {
         "n" => Duration::from_nanos(count),
         _ => return None,
     })
-}
-
-/// The method label of calls that name none of ours: what a client sends must not become a label.
-static UNKNOWN: std::sync::LazyLock<Arc<String>> = std::sync::LazyLock::new(|| Arc::new("unknown".into()));
-
-#[derive(Clone, Debug)]
-struct Metrics {
-    handled: Family<HandledLabels, Counter>,
-    latency: Family<MethodLabel, Histogram, fn() -> Histogram>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct HandledLabels {
-    method: Arc<String>,
-    code: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct MethodLabel {
-    method: Arc<String>,
-}
-
-impl Metrics {
-    fn new(registry: &Registry) -> Self {
-        let latency =
-            Family::new_with_constructor((|| Histogram::new(latency_buckets())) as fn() -> Histogram);
-        Self {
-            handled: registry.register(
-                "handled",
-                "Calls and streams that ended, by gRPC code",
-                Family::default(),
-            ),
-            latency: registry.register(
-                "handling_seconds",
-                "Time from a call's arrival to its answer, streams aside",
-                latency,
-            ),
-        }
-    }
-
-    fn handled(&self, method: &Arc<String>, code: Code) {
-        let labels = HandledLabels {
-            method: method.clone(),
-            code: code_name(code),
-        };
-        self.handled.get_or_create(&labels).inc();
-    }
-
-    fn latency(&self, method: &Arc<String>, latency: Duration) {
-        let label = MethodLabel {
-            method: method.clone(),
-        };
-        self.latency.get_or_create(&label).observe(latency.as_secs_f64());
-    }
-}
-
-/// gRPC's own spelling.
-fn code_name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
-    }
-}
-
-/// How many calls and streams are open, read from the semaphores that limit them.
-#[derive(Debug)]
-struct Open {
-    limits: Limits,
-    calls: Arc<Semaphore>,
-    streams: Arc<Semaphore>,
-}
-
-impl Collector for Open {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        for (name, help, limit, semaphore) in [
-            (
-                "grpc_server_calls_open",
-                "Calls that handlers work on",
-                self.limits.calls,
-                &self.calls,
-            ),
-            (
-                "grpc_server_streams_open",
-                "Open server streams",
-                self.limits.watches,
-                &self.streams,
-            ),
-        ] {
-            let gauge = ConstGauge::new(limit.saturating_sub(semaphore.available_permits()) as i64);
-            gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]

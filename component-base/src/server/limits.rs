@@ -20,6 +20,9 @@ pub struct Limits {
     pub calls: usize,
     /// Open server streams (watches, mostly), counted apart because they last; one more is refused.
     pub watches: usize,
+    /// Bytes of requests in progress and of answers not yet read that one connection makes the server hold; beyond
+    /// them its calls are refused. Thirty of the largest messages, which no honest client has open at one time.
+    pub connection_bytes: usize,
     /// How long a handler may work on a call, unless the client's `grpc-timeout` is shorter. Also how long a stream may
     /// take to begin.
     pub call_deadline: Duration,
@@ -34,6 +37,7 @@ impl Default for Limits {
             streams_per_connection: 2048,
             calls: 4096,
             watches: 8192,
+            connection_bytes: 30 * MAX_MESSAGE_BYTES,
             call_deadline: Duration::from_secs(30),
             drain: Duration::from_secs(5),
         }
