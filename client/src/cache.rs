@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// An object as the cache holds it: a typed one, or a [`Metadata`].
-pub trait Cached: Any + Send + Sync {
+pub(crate) trait Cached: Any + Send + Sync {
     /// The object's metadata.
     fn meta(&self) -> &ObjectMeta;
 }
@@ -32,10 +32,10 @@ impl<K: Kind> Cached for K {
 
 /// An object of which only the metadata is kept. Every kind has it as field 1; decoding skips the rest.
 #[derive(Clone, PartialEq, prost::Message)]
-pub struct Metadata {
+pub(crate) struct Metadata {
     /// The metadata.
     #[prost(message, optional, tag = "1")]
-    pub metadata: Option<ObjectMeta>,
+    pub(crate) metadata: Option<ObjectMeta>,
 }
 
 impl Cached for Metadata {
@@ -436,4 +436,203 @@ pub fn controller_of(meta: &ObjectMeta) -> Option<&proto::meta::v1::OwnerReferen
     meta.owner_references
         .iter()
         .find(|owner| owner.controller == Some(true))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use proto::api::apps::v1::ReplicaSet;
+    use proto::api::core::v1::{Node, Pod};
+    use proto::meta::v1::OwnerReference;
+
+    const BY_NODE: &str = "spec.nodeName";
+
+    fn node_of(pod: &Pod) -> Option<String> {
+        pod.spec
+            .as_ref()
+            .map(|spec| spec.node_name.clone())
+            .filter(|name| !name.is_empty())
+    }
+
+    fn pod(name: &str, uid: &str, owners: &[(&str, bool)], node: &str) -> Pod {
+        let mut pod = Pod::default();
+        pod.metadata_mut().name = name.into();
+        pod.metadata_mut().namespace = "default".into();
+        pod.metadata_mut().uid = uid.into();
+        pod.metadata_mut().owner_references = owners
+            .iter()
+            .map(|(uid, controller)| OwnerReference {
+                uid: (*uid).into(),
+                controller: controller.then_some(true),
+                ..OwnerReference::default()
+            })
+            .collect();
+        pod.spec.get_or_insert_default().node_name = node.into();
+        pod
+    }
+
+    fn upsert<K: Kind>(object: &K, revision: i64) -> Delta {
+        let (key, object) = (ObjectKey::of(object), Object::encode_from(object));
+        Delta::Upsert {
+            key,
+            object,
+            revision,
+            actor: "test".into(),
+            cause: 0,
+        }
+    }
+
+    fn delete<K: Kind>(object: &K, revision: i64) -> Delta {
+        Delta::Delete {
+            key: ObjectKey::of(object),
+            object: None,
+            revision,
+            actor: "test".into(),
+            cause: 0,
+        }
+    }
+
+    #[test]
+    fn the_revision_is_told_by_marks_and_events_but_not_while_listing() {
+        let mut cache = Cache::new([Watch::of::<Pod>()]);
+        let web = pod("web", "u-1", &[], "");
+        let told = [
+            (Delta::Restarted, 0, false),
+            (upsert(&web, 90), 0, false),
+            (Delta::Synced(100), 100, true),
+            (upsert(&web, 101), 101, true),
+            (upsert(&Node::default(), 102), 102, true),
+            (Delta::Bookmark(110), 110, true),
+            (Delta::Restarted, 110, false),
+            (Delta::Synced(50), 50, true),
+        ];
+        for (delta, revision, synced) in told {
+            cache.apply(&delta).unwrap();
+            assert_eq!(
+                (cache.revision(), cache.synced()),
+                (revision, synced),
+                "{delta:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_kind_is_held_in_the_form_that_serves_all_who_asked() {
+        let web = pod("web", "u-1", &[], "node-1");
+        let cases: [(Vec<Watch>, bool, &str); 4] = [
+            (vec![Watch::metadata(Pod::NUMBER)], false, ""),
+            (
+                vec![Watch::metadata(Pod::NUMBER), Watch::of::<Pod>()],
+                true,
+                "node-1",
+            ),
+            (
+                vec![Watch::of::<Pod>(), Watch::projected::<Pod>(|pod| pod.spec = None)],
+                true,
+                "",
+            ),
+            (vec![Watch::indexed::<Pod>(BY_NODE, node_of)], true, "node-1"),
+        ];
+        for (watches, typed, node) in cases {
+            let mut cache = Cache::new(watches);
+            cache.apply(&upsert(&web, 1)).unwrap();
+            let held = cache.get::<Pod>("default", "web");
+            assert_eq!(held.is_some(), typed);
+            assert_eq!(held.and_then(|pod| node_of(pod)).unwrap_or_default(), node);
+            assert_eq!(cache.metadata(&ObjectKey::of(&web)).unwrap().uid, "u-1");
+            assert_eq!(cache.list_metadata(Pod::NUMBER, Some("default")).count(), 1);
+            assert_eq!(cache.list_metadata(Pod::NUMBER, Some("other")).count(), 0);
+        }
+    }
+
+    #[test]
+    fn an_event_tells_spec_from_status_and_names_both_owners() {
+        let mut cache = Cache::new([Watch::of::<Pod>()]);
+        let first = pod("web", "u-1", &[("rs-1", true)], "");
+        assert!(cache.apply(&upsert(&first, 1)).unwrap().unwrap().is_of_spec());
+        let mut second = pod("web", "u-1", &[("rs-2", true)], "");
+        second.status.get_or_insert_default().phase = "Running".into();
+        let event = cache.apply(&upsert(&second, 2)).unwrap().unwrap();
+        assert!(!event.is_of_spec());
+        let owners: Vec<_> = event
+            .metas()
+            .filter_map(controller_of)
+            .map(|o| o.uid.as_str())
+            .collect();
+        assert_eq!(owners, ["rs-1", "rs-2"]);
+        assert_eq!(event.before::<Pod>(), Some(&first));
+        assert_eq!(event.after::<Pod>(), Some(&second));
+        assert_eq!(event.after::<Node>(), None);
+        let gone = cache.apply(&delete(&second, 3)).unwrap().unwrap();
+        assert_eq!((gone.after::<Pod>(), gone.object::<Pod>()), (None, Some(&second)));
+        assert!(cache.apply(&delete(&second, 4)).unwrap().is_none());
+    }
+
+    #[test]
+    fn bytes_that_do_not_decode_leave_the_old_state() {
+        let mut cache = Cache::new([Watch::of::<Pod>()]);
+        let web = pod("web", "u-1", &[], "");
+        cache.apply(&upsert(&web, 1)).unwrap();
+        let mut bad = upsert(&web, 2);
+        if let Delta::Upsert { object, .. } = &mut bad {
+            object.bytes = vec![0xff; 9].into();
+        }
+        assert!(cache.apply(&bad).is_err());
+        assert_eq!(cache.count::<Pod>(), 1);
+    }
+
+    fn change() -> impl Strategy<Value = (u8, u8, Option<(u8, u8, u8)>)> {
+        // Namespace, name, and the new state: uid, owner, node.
+        (0..2u8, 0..3u8, proptest::option::of((0..3u8, 0..3u8, 0..2u8)))
+    }
+
+    proptest! {
+        #[test]
+        fn every_index_names_exactly_the_objects_held(changes in prop::collection::vec(change(), 0..60)) {
+            let mut cache = Cache::new([Watch::indexed::<Pod>(BY_NODE, node_of), Watch::of::<ReplicaSet>()]);
+            let mut model: BTreeMap<(String, String), Pod> = BTreeMap::new();
+            for (revision, (namespace, name, state)) in changes.into_iter().enumerate() {
+                let place = (format!("ns-{namespace}"), format!("pod-{name}"));
+                let (uid, owner, node) = state.unwrap_or_default();
+                // A UID names one object, so it holds the place's name too.
+                let uid = format!("u-{namespace}-{name}-{uid}");
+                let node = if node == 0 { String::new() } else { format!("node-{node}") };
+                let owners = [(format!("rs-{owner}"), owner != 0)];
+                let owners: Vec<_> = owners.iter().map(|(uid, controller)| (uid.as_str(), *controller)).collect();
+                let mut object = pod(&place.1, &uid, &owners, &node);
+                object.metadata_mut().namespace.clone_from(&place.0);
+                let delta = match state {
+                    Some(_) => upsert(&object, revision as i64),
+                    None => delete(&object, revision as i64),
+                };
+                cache.apply(&delta).unwrap();
+                match state {
+                    Some(_) => _ = model.insert(place, object),
+                    None => _ = model.remove(&place),
+                }
+                let all: Vec<&Pod> = model.values().collect();
+                let held: Vec<&Pod> = cache.list::<Pod>(None).map(|pod| &**pod).collect();
+                prop_assert_eq!(&held, &all);
+                prop_assert_eq!(cache.len(), all.len());
+                prop_assert_eq!(cache.uids.len(), all.len());
+                for pod in &all {
+                    prop_assert_eq!(cache.by_uid(pod.uid()), Some(&ObjectKey::of(*pod)));
+                }
+                for owner in 0..3 {
+                    let owner = format!("rs-{owner}");
+                    let owned = |pod: &&&Pod| Kind::meta(**pod).owner_references[0].uid == owner;
+                    let by_owner: Vec<&Pod> = cache.owned::<Pod>(&owner).map(|pod| &**pod).collect();
+                    let expected: Vec<&Pod> = all.iter().filter(owned).copied().collect();
+                    prop_assert_eq!(&by_owner, &expected);
+                    let controlled = cache.controlled::<Pod>(&owner).count();
+                    prop_assert_eq!(controlled, if owner == "rs-0" { 0 } else { expected.len() });
+                }
+                let on_node: Vec<&Pod> = cache.by_index::<Pod>(BY_NODE, "node-1").map(|pod| &**pod).collect();
+                let expected: Vec<&Pod> =
+                    all.iter().filter(|pod| node_of(pod).as_deref() == Some("node-1")).copied().collect();
+                prop_assert_eq!(on_node, expected);
+            }
+        }
+    }
 }

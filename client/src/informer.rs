@@ -335,3 +335,156 @@ async fn tell(deltas: &mpsc::Sender<Delta>, out: &mut Vec<Delta>) -> bool {
     }
     true
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use component_base::grpc::{failure, to_tonic};
+    use proto::Object;
+    use proto::api::core::v1::Pod;
+
+    fn event(r#type: EventType, revision: i64, name: &str) -> Input {
+        let object = (!name.is_empty()).then(|| {
+            let mut pod = Pod::default();
+            pod.metadata_mut().name = name.into();
+            Object::encode_from(&pod)
+        });
+        Input::Event(Event {
+            r#type: r#type.into(),
+            revision,
+            object,
+            ..Event::default()
+        })
+    }
+
+    fn refused(reason: &str) -> Input {
+        Input::Ended(End::Failed(Error::from_tonic(
+            "test",
+            to_tonic(failure(reason, "no")),
+        )))
+    }
+
+    /// What a follower tells: `+a5` for an upsert of `a` at 5, `-a5` for its deletion, `=5` synced, `.5` bookmark, `!`.
+    fn told(follower: &mut Follower, inputs: Vec<Input>) -> String {
+        let mut out = Vec::new();
+        inputs
+            .into_iter()
+            .for_each(|input| follower.step(input, &mut out));
+        let text = |delta: &Delta| match delta {
+            Delta::Restarted => "!".to_owned(),
+            Delta::Synced(revision) => format!("={revision}"),
+            Delta::Bookmark(revision) => format!(".{revision}"),
+            Delta::Upsert { key, revision, .. } => format!("+{}{revision}", key.name),
+            Delta::Delete { key, revision, .. } => format!("-{}{revision}", key.name),
+        };
+        out.iter().map(text).collect::<Vec<_>>().join(" ")
+    }
+
+    /// A follower that holds a (3) and b (4) at revision 5.
+    fn following() -> Follower {
+        use EventType::{Added, Synced};
+        let mut follower = Follower::new();
+        let list = vec![event(Added, 3, "a"), event(Added, 4, "b"), event(Synced, 5, "")];
+        assert_eq!(told(&mut follower, list), "+a3 +b4 =5");
+        follower
+    }
+
+    #[test]
+    fn a_follower_tells_each_change_once_and_knows_where_to_resume() {
+        use EventType::{Added, Bookmark, Deleted, Modified, Synced, Unspecified};
+        let ended = || Input::Ended(End::Closed);
+        let cases: Vec<(&str, Vec<Input>, &str, i64)> = vec![
+            (
+                "changes",
+                vec![
+                    event(Added, 6, "c"),
+                    event(Modified, 7, "a"),
+                    event(Deleted, 8, "b"),
+                ],
+                "+c6 +a7 -b8",
+                8,
+            ),
+            ("bookmark", vec![event(Bookmark, 9, "")], ".9", 9),
+            (
+                "duplicates",
+                vec![event(Modified, 5, "a"), event(Bookmark, 4, "")],
+                "",
+                5,
+            ),
+            (
+                "a deletion of what was never told",
+                vec![event(Deleted, 6, "x")],
+                "",
+                6,
+            ),
+            ("an event without an object", vec![event(Added, 6, "")], "", 6),
+            (
+                "an event of tomorrow's type",
+                vec![event(Unspecified, 6, "a")],
+                "",
+                6,
+            ),
+            (
+                "a disconnect",
+                vec![event(Modified, 6, "a"), ended(), event(Modified, 7, "a")],
+                "+a6 +a7",
+                7,
+            ),
+            ("a stall", vec![Input::Ended(End::Stalled)], "", 5),
+            ("an overload", vec![refused("TooManyRequests")], "", 5),
+            ("an expired revision", vec![refused("Expired")], "!", 0),
+            (
+                "a revision that the server never had",
+                vec![refused("BadRequest")],
+                "!",
+                0,
+            ),
+            (
+                "a relist",
+                vec![
+                    refused("Expired"),
+                    event(Added, 3, "a"),
+                    event(Added, 8, "c"),
+                    event(Synced, 9, ""),
+                ],
+                "! +c8 -b9 =9",
+                9,
+            ),
+            (
+                "a relist that breaks off and starts again",
+                vec![
+                    refused("Expired"),
+                    event(Added, 7, "a"),
+                    event(Added, 4, "b"),
+                    ended(),
+                    event(Added, 7, "a"),
+                    event(Synced, 9, ""),
+                ],
+                "! +a7 -b9 =9",
+                9,
+            ),
+            (
+                "an object made again while nobody watched",
+                vec![
+                    refused("Expired"),
+                    event(Added, 3, "a"),
+                    event(Added, 8, "b"),
+                    event(Synced, 9, ""),
+                ],
+                "! +b8 =9",
+                9,
+            ),
+            (
+                "an empty store",
+                vec![refused("Expired"), event(Synced, 0, ""), ended()],
+                "! -a0 -b0 =0 !",
+                0,
+            ),
+        ];
+        for (name, inputs, expected, resume) in cases {
+            let mut follower = following();
+            assert_eq!(told(&mut follower, inputs), expected, "{name}");
+            assert_eq!(follower.after_revision(), resume, "{name}");
+        }
+    }
+}

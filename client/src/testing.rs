@@ -5,7 +5,7 @@
 //! of them has anything left to do, and then reconciles every key once more: a second `reconcile` must plan nothing.
 //! Deterministic: the same calls give the same names, uids and revisions.
 //!
-//! ```ignore
+//! ```text
 //! let mut world = World::new([Watch::of::<Pod>(), Watch::of::<ReplicaSet>()]);
 //! world.add(&replica_set);
 //! world.settle(&[&ReplicaSetController]);
@@ -150,6 +150,16 @@ impl World {
         self.objects
             .get(&ObjectKey::new::<K>(namespace, name))
             .map(decoded)
+    }
+
+    /// One object as it is stored.
+    pub fn object(&self, key: &ObjectKey) -> Option<&Object> {
+        self.objects.get(key)
+    }
+
+    /// All stored objects, in the order of their keys.
+    pub fn objects(&self) -> impl Iterator<Item = (&ObjectKey, &Object)> {
+        self.objects.iter()
     }
 
     /// All objects of a kind, in order of namespace and name, whether the cache holds the kind or not.

@@ -179,3 +179,179 @@ impl<K: Clone + Ord + Hash> WorkQueue<K> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use component_base::clock::Clock;
+    use component_base::rng::Seed;
+    use proptest::prelude::*;
+
+    fn queue(lanes: usize) -> WorkQueue<u8> {
+        WorkQueue::new(lanes, Policy::REQUEUE, Seed(1).fork("test"))
+    }
+
+    #[test]
+    fn a_key_added_while_it_is_worked_on_comes_again_after() {
+        let (mut queue, now) = (queue(1), Clock::system().now());
+        queue.add(0, 7);
+        queue.add(0, 7);
+        assert_eq!(queue.pop(now), Some((0, 7)));
+        queue.add(0, 7);
+        assert_eq!(queue.pop(now), None);
+        queue.done(0, &7);
+        assert_eq!(queue.pop(now), Some((0, 7)));
+        queue.done(0, &7);
+        assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn lanes_take_turns_however_long_they_are() {
+        let (mut queue, now) = (queue(2), Clock::system().now());
+        (0..4).for_each(|key| queue.add(0, key));
+        queue.add(1, 9);
+        let order: Vec<_> = std::iter::from_fn(|| queue.pop(now)).collect();
+        assert_eq!(order, [(0, 0), (1, 9), (0, 1), (0, 2), (0, 3)]);
+    }
+
+    #[test]
+    fn a_key_that_fails_waits_longer_until_it_is_forgotten() {
+        let (mut queue, now) = (queue(1), Clock::system().now());
+        let delays: Vec<_> = (0..30)
+            .map(|_| {
+                let delay = queue.add_failed(0, 7, now);
+                assert_eq!(queue.pop(now + delay), Some((0, 7)));
+                queue.done(0, &7);
+                delay
+            })
+            .collect();
+        assert_eq!(delays[0], Policy::REQUEUE.first);
+        assert!(delays[29] >= Policy::REQUEUE.longest / 2);
+        queue.forget(0, &7);
+        assert!(queue.is_empty());
+        assert_eq!(queue.add_failed(0, 7, now), Policy::REQUEUE.first);
+    }
+
+    #[derive(Clone, Debug)]
+    enum Op {
+        Add(Lane, u8),
+        AddIn(Lane, u8, u64),
+        Pop,
+        Done(usize),
+        Pass(u64),
+    }
+
+    fn op() -> impl Strategy<Value = Op> {
+        prop_oneof![
+            (0..2usize, 0..4u8).prop_map(|(lane, key)| Op::Add(lane, key)),
+            (0..2usize, 0..4u8, 0..20u64).prop_map(|(lane, key, ms)| Op::AddIn(lane, key, ms)),
+            Just(Op::Pop),
+            (0..8usize).prop_map(Op::Done),
+            (0..20u64).prop_map(Op::Pass),
+        ]
+    }
+
+    /// The obvious queue: lists, searched from end to end.
+    #[derive(Default)]
+    struct Model {
+        queued: [Vec<u8>; 2],
+        again: Vec<(Lane, u8)>,
+        processing: Vec<(Lane, u8)>,
+        delayed: Vec<(u64, Lane, u8)>,
+        turn: Lane,
+    }
+
+    impl Model {
+        fn add(&mut self, lane: Lane, key: u8) {
+            if self.processing.contains(&(lane, key)) {
+                if !self.again.contains(&(lane, key)) {
+                    self.again.push((lane, key));
+                }
+            } else if !self.queued[lane].contains(&key) {
+                self.queued[lane].push(key);
+            }
+        }
+
+        fn add_at(&mut self, lane: Lane, key: u8, due: u64) {
+            if self
+                .delayed
+                .iter()
+                .any(|&(known, l, k)| (l, k) == (lane, key) && known <= due)
+            {
+                return;
+            }
+            self.delayed.retain(|&(_, l, k)| (l, k) != (lane, key));
+            self.delayed.push((due, lane, key));
+        }
+
+        fn pop(&mut self, now: u64) -> Option<(Lane, u8)> {
+            self.delayed.sort_by_key(|&(due, ..)| due);
+            for (due, lane, key) in std::mem::take(&mut self.delayed) {
+                if due <= now {
+                    self.add(lane, key);
+                } else {
+                    self.delayed.push((due, lane, key));
+                }
+            }
+            let lane = [self.turn, 1 - self.turn]
+                .into_iter()
+                .find(|&lane| !self.queued[lane].is_empty())?;
+            self.turn = 1 - lane;
+            let key = self.queued[lane].remove(0);
+            self.processing.push((lane, key));
+            Some((lane, key))
+        }
+
+        fn done(&mut self, lane: Lane, key: u8) {
+            self.processing.retain(|&place| place != (lane, key));
+            if self.again.contains(&(lane, key)) {
+                self.again.retain(|&place| place != (lane, key));
+                self.queued[lane].push(key);
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_queue_gives_what_the_obvious_queue_gives(ops in prop::collection::vec(op(), 0..80)) {
+            let start = Clock::system().now();
+            let (mut queue, mut model, mut ms) = (queue(2), Model::default(), 0);
+            for op in ops {
+                match op {
+                    Op::Add(lane, key) => {
+                        queue.add(lane, key);
+                        model.add(lane, key);
+                    }
+                    Op::AddIn(lane, key, delay) => {
+                        queue.add_at(lane, key, start + Duration::from_millis(ms + delay));
+                        model.add_at(lane, key, ms + delay);
+                    }
+                    Op::Pop => {
+                        prop_assert_eq!(queue.pop(start + Duration::from_millis(ms)), model.pop(ms));
+                    }
+                    Op::Done(nth) if nth < model.processing.len() => {
+                        let (lane, key) = model.processing[nth];
+                        queue.done(lane, &key);
+                        model.done(lane, key);
+                    }
+                    Op::Done(_) => {}
+                    Op::Pass(more) => ms += more,
+                }
+                prop_assert_eq!(queue.queued(0), model.queued[0].len());
+                prop_assert_eq!(queue.queued(1), model.queued[1].len());
+            }
+            for (lane, key) in model.processing.clone() {
+                queue.done(lane, &key);
+                model.done(lane, key);
+            }
+            // Nothing that was added is lost, and nothing is kept that is done.
+            let end = ms + 1000;
+            while let Some((lane, key)) = model.pop(end) {
+                prop_assert_eq!(queue.pop(start + Duration::from_millis(end)), Some((lane, key)));
+                queue.done(lane, &key);
+                model.done(lane, key);
+            }
+            prop_assert!(queue.is_empty());
+        }
+    }
+}
