@@ -24,12 +24,12 @@ pub mod limits;
 pub mod runtime;
 mod store;
 pub mod testing;
-pub mod time;
 pub mod workqueue;
 
 pub use api::Api;
 pub use cache::{Cache, CacheEvent, Watch};
 pub use client::{Client, ClientConfig};
+pub use component_base::time;
 pub use controller::{Action, Controller, EventKind, Plan};
 pub use delta::Delta;
 pub use error::Error;

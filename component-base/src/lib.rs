@@ -14,3 +14,4 @@ pub mod rng;
 pub mod server;
 pub mod shutdown;
 pub mod telemetry;
+pub mod time;

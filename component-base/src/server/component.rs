@@ -3,6 +3,7 @@
 use crate::clock::Clock;
 use crate::metrics::resident_bytes;
 use crate::ready::Progress;
+use crate::time::micro_time;
 use jiff::Timestamp;
 use proto::orrery::v1::{ComponentStatus, GetStatusRequest, component_server};
 use tonic::{Request, Response, Status};
@@ -33,10 +34,7 @@ impl component_server::Component for Service {
             name: self.name.into(),
             version: env!("CARGO_PKG_VERSION").into(),
             pid: std::process::id(),
-            started: Some(proto::Timestamp {
-                seconds: self.started.as_second(),
-                nanos: self.started.subsec_nanosecond(),
-            }),
+            started: Some(micro_time(self.started)),
             ready: readiness.is_ready(),
             reason: readiness.reason().into(),
             revision: self.progress.revision(),
