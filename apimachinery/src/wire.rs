@@ -20,6 +20,7 @@ pub use meta::{MetaView, OwnerView};
 pub use path::{FieldPath, PathError};
 
 use bytes::Bytes;
+use prost::encoding::{encode_varint, encoded_len_varint};
 
 /// `metadata` in every kind of object.
 const METADATA: u32 = 1;
@@ -204,62 +205,61 @@ pub fn without_resource_version(object: &Bytes) -> Result<Bytes, WireError> {
 
 /// `object` with one piece of metadata, in which resourceVersion is `version`, or is not.
 fn splice(object: &[u8], version: Option<&str>) -> Result<Vec<u8>, WireError> {
-    let mut meta = MetaParts::default();
-    for field in Fields::new(object) {
-        let field = field?;
-        if field.number == METADATA {
-            meta.read(field.bytes()?)?;
-        }
-    }
-    let meta_len =
-        meta.before_len + meta.after_len + version.map_or(0, |v| 1 + len_of_len(v.len()) + v.len());
+    let sizes = Sizes::of(object)?;
+    let version_len = version.map_or(0, |v| 1 + encoded_len_varint(v.len() as u64) + v.len());
+    let meta_len = sizes.meta + version_len;
+    let has_meta = sizes.has_meta || version.is_some();
+    let meta_field_len = 1 + encoded_len_varint(meta_len as u64) + meta_len;
 
-    // The tag and length of metadata take at most eleven bytes.
-    let mut out = Vec::with_capacity(object.len() + meta_len.saturating_sub(meta.read_len) + 11);
-    let mut written = false;
+    // Exact: what is handed out is kept for as long as the object lives.
+    let mut out = Vec::with_capacity(sizes.rest + if has_meta { meta_field_len } else { 0 });
+    let mut is_written = false;
+    if has_meta && !sizes.has_meta {
+        write_meta(&mut out, object, meta_len, version)?;
+        is_written = true;
+    }
     for field in Fields::new(object) {
         let field = field?;
         if field.number != METADATA {
             out.extend_from_slice(field.raw);
-        } else if !written {
-            written = true;
+        } else if !is_written {
             write_meta(&mut out, object, meta_len, version)?;
+            is_written = true;
         }
-    }
-    if !written && version.is_some() {
-        let mut with = Vec::with_capacity(out.len() + meta_len + 11);
-        write_meta(&mut with, &[], meta_len, version)?;
-        with.extend_from_slice(&out);
-        out = with;
     }
     Ok(out)
 }
 
-/// How long an object's metadata is without its resourceVersion.
+/// How long the parts of an object are.
 #[derive(Default)]
-struct MetaParts {
-    /// All of it as it was read.
-    read_len: usize,
-    /// The fields below resourceVersion.
-    before_len: usize,
-    /// The fields above it.
-    after_len: usize,
+struct Sizes {
+    has_meta: bool,
+    /// The fields of the metadata without resourceVersion.
+    meta: usize,
+    /// The fields of the object without metadata.
+    rest: usize,
 }
 
-impl MetaParts {
-    fn read(&mut self, piece: &[u8]) -> Result<(), WireError> {
-        self.read_len += piece.len();
-        for field in Fields::new(piece) {
+impl Sizes {
+    fn of(object: &[u8]) -> Result<Self, WireError> {
+        let mut sizes = Self::default();
+        for field in Fields::new(object) {
             let field = field?;
-            match field.number.cmp(&RESOURCE_VERSION) {
-                std::cmp::Ordering::Less => self.before_len += field.raw.len(),
-                std::cmp::Ordering::Equal => {
+            if field.number != METADATA {
+                sizes.rest += field.raw.len();
+                continue;
+            }
+            sizes.has_meta = true;
+            for field in Fields::new(field.bytes()?) {
+                let field = field?;
+                if field.number == RESOURCE_VERSION {
                     field.str()?;
+                } else {
+                    sizes.meta += field.raw.len();
                 }
-                std::cmp::Ordering::Greater => self.after_len += field.raw.len(),
             }
         }
-        Ok(())
+        Ok(sizes)
     }
 }
 
@@ -291,16 +291,7 @@ fn put_meta_fields(out: &mut Vec<u8>, object: &[u8], keep: impl Fn(u32) -> bool)
 /// `number` must be below 16, so that its tag is one byte.
 fn put_tag_and_len(out: &mut Vec<u8>, number: u32, len: usize) {
     out.push((number << 3 | 2) as u8);
-    let mut rest = len;
-    while rest >= 0x80 {
-        out.push(rest as u8 | 0x80);
-        rest >>= 7;
-    }
-    out.push(rest as u8);
-}
-
-fn len_of_len(len: usize) -> usize {
-    prost::encoding::encoded_len_varint(len as u64)
+    encode_varint(len as u64, out);
 }
 
 #[cfg(test)]

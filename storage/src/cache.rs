@@ -69,7 +69,7 @@ pub struct Cache {
 pub(crate) struct Shared {
     state: RwLock<State>,
     progress: watch::Sender<Progress>,
-    pub(crate) bells: Bells,
+    pub(crate) bells: Arc<Bells>,
 }
 
 /// Objects and recent changes, always at the same revision.
@@ -111,7 +111,7 @@ impl Cache {
                 revision,
                 failure: None,
             }),
-            bells: Bells::new(revision),
+            bells: Arc::new(Bells::new(revision)),
         });
         let follower = follow(Arc::clone(&shared), Arc::clone(&store), clock.clone(), changes);
         Ok(Arc::new(Self {

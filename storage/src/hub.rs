@@ -181,7 +181,7 @@ impl Bells {
 
 /// A watch's own bell; taken down when dropped.
 pub(crate) struct Subscription {
-    shared: Arc<crate::cache::Shared>,
+    bells: Arc<Bells>,
     bell: Arc<Bell>,
     kinds: Vec<u32>,
 }
@@ -197,19 +197,19 @@ pub(crate) enum Answer {
 
 impl Subscription {
     /// Hangs a bell under the topics of the targets.
-    pub(crate) fn new(shared: Arc<crate::cache::Shared>, targets: &[Target]) -> Self {
+    pub(crate) fn new(bells: Arc<Bells>, targets: &[Target]) -> Self {
         let bell = Arc::new(Bell {
             notify: Notify::new(),
             rung_after: AtomicI64::new(SILENT),
         });
-        let mut by_kind = shared.bells.lock();
+        let mut by_kind = bells.lock();
         for target in targets {
             let topic = by_kind.entry(target.kind.number).or_default().of(target);
             topic.bells.push(Arc::clone(&bell));
         }
         drop(by_kind);
         let kinds = targets.iter().map(|target| target.kind.number).collect();
-        Self { shared, bell, kinds }
+        Self { bells, bell, kinds }
     }
 
     /// Waits until the bell rings, or has rung since the last answer.
@@ -220,7 +220,7 @@ impl Subscription {
     /// Reads the bell and silences it. Only a watch that had seen everything before may skip on [`Answer::Silent`].
     pub(crate) fn answer(&self) -> Answer {
         // In this order: a batch that rings after the load is not counted as silent.
-        let rung_to = self.shared.bells.rung_to.load(Ordering::Acquire);
+        let rung_to = self.bells.rung_to.load(Ordering::Acquire);
         match self.bell.rung_after.swap(SILENT, Ordering::AcqRel) {
             SILENT => Answer::Silent(rung_to),
             after => Answer::Rung(after),
@@ -230,11 +230,115 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        let mut by_kind = self.shared.bells.lock();
+        let mut by_kind = self.bells.lock();
         for kind in &self.kinds {
             if let Some(topics) = by_kind.get_mut(kind) {
                 topics.remove(&self.bell);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Recorded;
+    use crate::store::{Change, Key, Origin, Versioned};
+    use futures::FutureExt;
+    use prost::Message;
+    use proto::Kind;
+    use proto::api::core::v1::{Node, Pod};
+
+    fn pod(node: &str) -> bytes::Bytes {
+        let mut pod = Pod::default();
+        pod.spec.get_or_insert_default().node_name = node.into();
+        pod.encode_to_vec().into()
+    }
+
+    /// A Pod of a namespace that moves from one node to another.
+    fn moved(revision: Revision, namespace: &str, from: &str, to: &str) -> Batch {
+        let change = Change {
+            revision,
+            key: Key::new("pods", namespace, "p"),
+            before: Some(Versioned {
+                value: pod(from),
+                revision: revision - 1,
+            }),
+            after: Some(pod(to)),
+            origin: Origin {
+                actor: "test".into(),
+                cause: 0,
+                time: proto::Timestamp::default(),
+            },
+        };
+        Batch::new(vec![Recorded::new(&change).unwrap()]).unwrap()
+    }
+
+    fn pods() -> Target {
+        Target::all(apimachinery::kinds::of::<Pod>())
+    }
+
+    fn on(node: &str) -> Target {
+        Target {
+            fields: format!("spec.nodeName={node}").parse().unwrap(),
+            ..pods()
+        }
+    }
+
+    #[test]
+    fn a_bell_rings_only_for_what_concerns_its_watch() {
+        let namespace = |namespace: &str| Target {
+            namespace: Some(namespace.into()),
+            ..pods()
+        };
+        for (targets, rings) in [
+            (vec![pods()], true),
+            (vec![namespace("a")], true),
+            (vec![namespace("b")], false),
+            (vec![on("n1")], true),
+            (vec![on("n2")], true),
+            (vec![on("n3")], false),
+            (vec![Target::all(apimachinery::kinds::of::<Node>())], false),
+            (vec![on("n3"), namespace("a")], true),
+        ] {
+            let bells = Arc::new(Bells::new(10));
+            let subscription = Subscription::new(Arc::clone(&bells), &targets);
+            assert_eq!(subscription.answer(), Answer::Silent(10));
+            bells.ring(&moved(20, "a", "n1", "n2"));
+            assert_eq!(subscription.rung().now_or_never().is_some(), rings, "{targets:?}");
+            let answer = if rings {
+                Answer::Rung(19)
+            } else {
+                Answer::Silent(20)
+            };
+            assert_eq!(subscription.answer(), answer);
+            assert_eq!(
+                subscription.answer(),
+                Answer::Silent(20),
+                "an answered bell is silent"
+            );
+        }
+    }
+
+    #[test]
+    fn a_bell_keeps_the_first_batch_that_was_not_answered() {
+        let bells = Arc::new(Bells::new(0));
+        let subscription = Subscription::new(Arc::clone(&bells), &[on("n1")]);
+        bells.ring(&moved(5, "a", "n8", "n9"));
+        bells.ring(&moved(6, "a", "n1", "n9"));
+        bells.ring(&moved(7, "a", "n9", "n1"));
+        assert_eq!(subscription.answer(), Answer::Rung(5));
+    }
+
+    #[test]
+    fn a_dropped_watch_leaves_nothing_behind() {
+        let bells = Arc::new(Bells::new(0));
+        drop(Subscription::new(
+            Arc::clone(&bells),
+            &[pods(), on("n1"), on("n2")],
+        ));
+        let by_kind = bells.lock();
+        let topics = &by_kind[&Pod::NUMBER];
+        assert!(topics.all.bells.is_empty() && topics.namespaces.is_empty() && topics.indexed.is_empty());
     }
 }

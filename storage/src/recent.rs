@@ -76,3 +76,70 @@ impl Recent {
         Some(found)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Recorded;
+    use crate::store::{Change, Key, Origin};
+
+    /// Empty Pods, written at these revisions.
+    fn batch(revisions: std::ops::RangeInclusive<Revision>) -> Arc<Batch> {
+        let created = |revision| Change {
+            revision,
+            key: Key::new("pods", "default", "p"),
+            before: None,
+            after: Some(bytes::Bytes::new()),
+            origin: Origin {
+                actor: "test".into(),
+                cause: 0,
+                time: proto::Timestamp::default(),
+            },
+        };
+        let changes = revisions
+            .map(|revision| Recorded::new(&created(revision)).unwrap())
+            .collect();
+        Arc::new(Batch::new(changes).unwrap())
+    }
+
+    /// The revisions after one.
+    fn after(recent: &Recent, revision: Revision) -> Option<Vec<Revision>> {
+        let batches = recent.after(revision, usize::MAX)?;
+        let changes = batches.iter().flat_map(|batch| batch.after(revision));
+        Some(changes.map(|slot| slot.revision).collect())
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_by_count_and_by_weight() {
+        let weight = batch(1..=1).weight;
+        for (max_count, max_weight) in [(4, usize::MAX), (usize::MAX, 4 * weight + weight / 2)] {
+            let mut recent = Recent::new(0, max_count, max_weight);
+            assert_eq!(after(&recent, 0), Some(vec![]));
+            assert!(recent.push(batch(1..=2)).is_empty());
+            assert!(recent.push(batch(3..=4)).is_empty());
+            assert_eq!(after(&recent, 0), Some(vec![1, 2, 3, 4]));
+            assert_eq!(recent.push(batch(5..=5)).len(), 1);
+            assert_eq!(
+                (recent.floor(), after(&recent, 1), after(&recent, 2)),
+                (2, None, Some(vec![3, 4, 5]))
+            );
+            assert_eq!(after(&recent, 4), Some(vec![5]));
+            assert_eq!(after(&recent, 5), Some(vec![]));
+            // Larger than all that may be kept: a watch that is up to date still finds it.
+            assert_eq!(recent.push(batch(6..=20)).len(), 2);
+            assert_eq!(
+                (recent.floor(), after(&recent, 5).map(|all| all.len())),
+                (5, Some(15))
+            );
+        }
+    }
+
+    #[test]
+    fn a_reader_takes_no_more_batches_than_it_has_asked_for() {
+        let mut recent = Recent::new(0, usize::MAX, usize::MAX);
+        for i in 0..10 {
+            recent.push(batch(2 * i + 1..=2 * i + 2));
+        }
+        assert_eq!(recent.after(1, 3).map(|batches| batches.len()), Some(2));
+    }
+}

@@ -98,7 +98,7 @@ impl Watch {
             after,
             bookmarks,
         } = options;
-        let subscription = Subscription::new(Arc::clone(&cache.shared), &targets);
+        let subscription = Subscription::new(Arc::clone(&cache.shared.bells), &targets);
         let mut by_kind: BTreeMap<u32, Vec<Target>> = BTreeMap::new();
         for target in targets {
             by_kind.entry(target.kind.number).or_default().push(target);
@@ -134,6 +134,8 @@ impl Watch {
     /// The next events: never none. An error is the end.
     async fn next(&mut self) -> Result<Vec<EventFrame>, StoreError> {
         loop {
+            // A client that always has something to read, or nothing in a long run of changes, must not hold the thread.
+            tokio::task::consume_budget().await;
             let frames = match &mut self.phase {
                 Phase::Initial(_) => self.read_initial()?,
                 Phase::Behind => self.read_recent().await?,
@@ -150,8 +152,6 @@ impl Watch {
                     return Ok(vec![mark(EventType::Bookmark, self.position)]);
                 }
             }
-            // A long run of changes that concern nobody must not hold the thread.
-            tokio::task::consume_budget().await;
         }
     }
 

@@ -3,6 +3,7 @@
 mod broken;
 mod lists;
 mod promises;
+mod restarts;
 mod watches;
 mod world;
 mod writes;
