@@ -35,6 +35,7 @@ use proto::orrery::v1::component_server::ComponentServer;
 use std::convert::Infallible;
 use std::sync::Arc;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tonic::body::Body;
 use tonic::server::NamedService;
 use tonic::service::Routes;
@@ -124,11 +125,15 @@ impl Server {
         let (reporter, health) = tonic_health::server::health_reporter();
         let with_health = self.service(health);
         let this = with_health.with_reflection()?;
-        let health = tokio::spawn(report_health(
-            reporter,
-            this.services.clone(),
-            this.progress.clone(),
-        ));
+        let mut readiness = this.progress.follow();
+        // Told before anybody can ask: the reporter begins with "serving".
+        report_health(&reporter, &this.services, &mut readiness).await;
+        let services = this.services.clone();
+        let health = tokio::spawn(async move {
+            while readiness.changed().await.is_ok() {
+                report_health(&reporter, &services, &mut readiness).await;
+            }
+        });
 
         let guard = Guard::new(
             Methods::of(&DESCRIPTORS, &this.services)?,
@@ -177,19 +182,17 @@ impl Server {
     }
 }
 
-/// Keeps grpc.health.v1 as ready as the component is: the whole server ("") and each service.
-async fn report_health(reporter: HealthReporter, services: Vec<&'static str>, progress: Progress) {
-    let mut readiness = progress.follow();
-    loop {
-        let status = match *readiness.borrow_and_update() {
-            Readiness::Ready => ServingStatus::Serving,
-            Readiness::NotReady(_) => ServingStatus::NotServing,
-        };
-        for service in services.iter().copied().chain([""]) {
-            reporter.set_service_status(service, status).await;
-        }
-        if readiness.changed().await.is_err() {
-            return;
-        }
+/// Makes grpc.health.v1 as ready as the component is: the whole server ("") and each service.
+async fn report_health(
+    reporter: &HealthReporter,
+    services: &[&str],
+    readiness: &mut watch::Receiver<Readiness>,
+) {
+    let status = match *readiness.borrow_and_update() {
+        Readiness::Ready => ServingStatus::Serving,
+        Readiness::NotReady(_) => ServingStatus::NotServing,
+    };
+    for service in services.iter().chain(&[""]) {
+        reporter.set_service_status(service, status).await;
     }
 }

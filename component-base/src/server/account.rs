@@ -41,17 +41,18 @@ impl Account {
         })
     }
 
-    /// Why nothing more is taken from this connection, if so.
-    pub(super) fn overdrawn(&self) -> Option<Status> {
+    /// Whether more is taken from this connection; the error says why not.
+    pub(super) fn solvent(&self) -> Result<(), Status> {
         let held = self.held.load(Ordering::Relaxed);
-        (held > self.limit).then(|| {
+        if held > self.limit {
             let message = format!(
                 "this connection makes the server hold {held} bytes of requests and unread answers, {} are allowed: \
                  read the answers first",
                 self.limit
             );
-            overloaded(message, RETRY_AFTER_SECONDS)
-        })
+            return Err(overloaded(message, RETRY_AFTER_SECONDS));
+        }
+        Ok(())
     }
 }
 
@@ -77,15 +78,15 @@ impl Drop for Tab {
     }
 }
 
-/// A request's body that puts what arrives on the tab, and fails when the account is overdrawn.
+/// A request's body that puts what arrives on the tab, and fails when the account has no more.
 pub(super) fn incoming(body: Body, tab: Arc<Tab>) -> Body {
     Body::new(Counted {
         inner: body,
         tab,
         on_frame: |tab, bytes| {
             tab.add(bytes.len());
-            let overdrawn = tab.account.overdrawn();
-            overdrawn.map_or(Ok(bytes), |status| Err(axum::Error::new(to_tonic(status))))
+            let solvent = tab.account.solvent();
+            solvent.map_or_else(|status| Err(axum::Error::new(to_tonic(status))), |()| Ok(bytes))
         },
     })
 }
@@ -166,7 +167,7 @@ mod tests {
         let unsent = answer.next().await.unwrap().unwrap();
         drop(answer);
         assert_eq!((held(), unsent.as_ref()), (11, b"123456".as_slice()));
-        assert!(account.overdrawn().is_some());
+        assert!(account.solvent().is_err());
         let more = incoming(Body::from("x"), account.tab())
             .into_data_stream()
             .next()
@@ -174,6 +175,6 @@ mod tests {
         assert!(more.unwrap().is_err());
         drop(unsent);
         assert_eq!(held(), 0);
-        assert!(account.overdrawn().is_none());
+        assert!(account.solvent().is_ok());
     }
 }

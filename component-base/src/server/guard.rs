@@ -20,7 +20,7 @@ use axum::response::{IntoResponse, Response};
 use proto::meta::v1;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::{Code, Status};
 
 /// What all requests share.
@@ -33,6 +33,13 @@ pub(super) struct Guard {
     calls: Arc<Semaphore>,
     streams: Arc<Semaphore>,
     metrics: RpcMetrics,
+}
+
+/// A place among those that a semaphore counts, for as long as it is held.
+enum Place {
+    Vital,
+    Call(#[allow(dead_code, reason = "held, never read")] OwnedSemaphorePermit),
+    Stream(OwnedSemaphorePermit),
 }
 
 impl Guard {
@@ -57,56 +64,54 @@ impl Guard {
         }
     }
 
-    /// Runs the method, and puts what it makes the server hold on its connection's account.
-    async fn on_account(&self, method: &Method, request: Request, next: Next) -> Response {
-        let Some(account) = request.extensions().get::<Account>().cloned() else {
-            return refuse(&failure(
-                "InternalError",
-                "the request came through no connection",
-            ));
+    /// A place for one more call or stream, if there is one.
+    fn admit(&self, kind: MethodKind) -> Result<Place, v1::Status> {
+        let take = |semaphore: &Arc<Semaphore>| semaphore.clone().try_acquire_owned().ok();
+        let place = match kind {
+            MethodKind::Vital => Some(Place::Vital),
+            MethodKind::Call => take(&self.calls).map(Place::Call),
+            MethodKind::Stream => take(&self.streams).map(Place::Stream),
         };
-        if let Some(overdrawn) = account.overdrawn() {
-            return refuse(&overdrawn);
-        }
+        place.ok_or_else(|| match kind {
+            MethodKind::Stream => too_many("watch streams", self.limits.watches),
+            MethodKind::Vital | MethodKind::Call => too_many("calls", self.limits.calls),
+        })
+    }
+
+    /// Runs one method for the connection that `account` stands for.
+    async fn run(&self, method: &Method, account: &Account, request: Request, next: Next) -> Response {
+        let mut ending = self.metrics.begin(&method.name);
+        let admitted = account.solvent().and_then(|()| self.admit(method.kind));
+        let place = match admitted {
+            Ok(place) => place,
+            Err(status) => return ending.refuse(status),
+        };
         let tab = account.tab();
         let request = request.map(|body| account::incoming(body, tab.clone()));
-        if method.kind == MethodKind::Stream {
-            // What a stream holds is bounded by its send buffer, and the streams are counted.
-            return self.stream(method, request, next).await;
-        }
-        let response = self.call(method, request, next).await;
-        // Other answers may have piled up meanwhile. This one would wait behind them, so that it is not even begun.
-        match account.overdrawn() {
-            Some(overdrawn) => refuse(&overdrawn),
-            None => response.map(|body| account::outgoing(body, tab)),
-        }
-    }
-
-    async fn call(&self, method: &Method, request: Request, next: Next) -> Response {
-        let _permit = match (method.kind, self.calls.try_acquire()) {
-            (MethodKind::Vital, _) => None,
-            (_, Ok(permit)) => Some(permit),
-            (_, Err(_)) => return refuse(&too_many("calls", self.limits.calls)),
-        };
         let start = self.clock.now();
-        let response = self.in_time(request, next).await;
-        let latency = self.clock.now().saturating_duration_since(start);
-        self.metrics.latency(&method.name, latency);
-        response
-    }
-
-    async fn stream(&self, method: &Method, request: Request, next: Next) -> Response {
-        let Ok(permit) = self.streams.clone().try_acquire_owned() else {
-            return refuse(&too_many("watch streams", self.limits.watches));
-        };
-        let response = self.in_time(request, next).await;
-        if response.headers().contains_key(Status::GRPC_STATUS) {
-            // It failed before it began: there is no stream.
+        let mut response = self.in_time(request, next).await;
+        if method.kind != MethodKind::Stream {
+            let latency = self.clock.now().saturating_duration_since(start);
+            self.metrics.latency(&method.name, latency);
+        }
+        if let Some(code) = status_of(response.headers_mut()) {
+            ending.with(code);
             return response;
         }
-        let (metrics, name) = (self.metrics.clone(), method.name.clone());
-        let ended = move |code| metrics.handled(&name, code);
-        response.map(|body| Body::new(StreamBody::new(body, permit, &self.shutdown, Box::new(ended))))
+        match place {
+            // What a stream holds is bounded by its send buffer, and the streams are counted.
+            Place::Stream(permit) => {
+                response.map(|body| Body::new(StreamBody::new(body, permit, &self.shutdown, ending)))
+            }
+            // Other answers may have piled up meanwhile. This one would wait behind them, so it is not even begun.
+            Place::Vital | Place::Call(_) => match account.solvent() {
+                Err(status) => ending.refuse(status),
+                Ok(()) => {
+                    ending.with(Code::Ok);
+                    response.map(|body| account::outgoing(body, tab))
+                }
+            },
+        }
     }
 
     /// Runs the handler until it answers or its time is over.
@@ -117,10 +122,12 @@ impl Guard {
         });
         match self.clock.timeout(limit, next.run(request)).await {
             Ok(response) => response,
-            Err(Elapsed) => refuse(&failure(
-                "Timeout",
-                format!("no answer within {limit:?}; whether it was done is unknown: read before you retry"),
-            )),
+            Err(Elapsed) => {
+                let message = format!(
+                    "no answer within {limit:?}; whether it was done is unknown: read before you retry"
+                );
+                to_tonic(failure("Timeout", message)).into_http()
+            }
         }
     }
 }
@@ -133,21 +140,18 @@ pub(super) async fn guard(State(guard): State<Arc<Guard>>, request: Request, nex
             return next.run(request).await;
         }
         let unknown = Status::unimplemented("this server has no such method; list them by reflection");
-        guard.metrics.handled(&UNKNOWN, Code::Unimplemented);
-        return to_tonic(mend(&unknown)).into_http();
+        return guard.metrics.begin(&UNKNOWN).refuse(mend(&unknown));
     };
     if !grpc {
         // A web page can make a browser send forms and text anywhere, but not this content type without asking.
         let hint = "gRPC methods take content-type application/grpc\n";
         return (StatusCode::UNSUPPORTED_MEDIA_TYPE, hint).into_response();
     }
-    let mut response = guard.on_account(method, request, next).await;
-    match (status_of(response.headers_mut()), method.kind) {
-        (Some(code), _) => guard.metrics.handled(&method.name, code),
-        (None, MethodKind::Stream) => {} // counted when it ends
-        (None, _) => guard.metrics.handled(&method.name, Code::Ok),
-    }
-    response
+    let Some(account) = request.extensions().get::<Account>().cloned() else {
+        let bug = failure("InternalError", "the request came through no connection");
+        return guard.metrics.begin(&method.name).refuse(bug);
+    };
+    guard.run(method, &account, request, next).await
 }
 
 /// The gRPC status in these headers or trailers, if any. An error without details gets them.
@@ -181,10 +185,6 @@ fn mend(status: &Status) -> v1::Status {
         Code::Internal if unreadable() => failure("BadRequest", status.message()),
         _ => from_tonic(status),
     }
-}
-
-fn refuse(status: &v1::Status) -> Response {
-    to_tonic(status.clone()).into_http()
 }
 
 fn too_many(what: &str, limit: usize) -> v1::Status {

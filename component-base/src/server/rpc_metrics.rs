@@ -3,10 +3,13 @@
 //! Labels are the names of methods that are served, or [`UNKNOWN`]: what a client sends must not become a label.
 
 use super::limits::Limits;
+use crate::grpc::to_tonic;
 use crate::metrics::{Counter, Family, Histogram, Registry, latency_buckets};
+use axum::response::Response;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
 use prometheus_client::metrics::gauge::ConstGauge;
+use proto::meta::v1::Status;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -62,8 +65,16 @@ impl RpcMetrics {
         }
     }
 
-    /// A call or stream has ended.
-    pub(super) fn handled(&self, method: &Arc<String>, code: Code) {
+    /// A call or stream begins. However it ends, it is counted once.
+    pub(super) fn begin(&self, method: &Arc<String>) -> Ending {
+        Ending {
+            metrics: self.clone(),
+            method: method.clone(),
+            counted: false,
+        }
+    }
+
+    fn handled(&self, method: &Arc<String>, code: Code) {
         let labels = HandledLabels {
             method: method.clone(),
             code: code_name(code),
@@ -77,6 +88,41 @@ impl RpcMetrics {
             method: method.clone(),
         };
         self.latency.get_or_create(&label).observe(latency.as_secs_f64());
+    }
+}
+
+/// How a call or stream ends. Dropped without a word, it is CANCELLED: the client went away.
+#[derive(Debug)]
+pub(super) struct Ending {
+    metrics: RpcMetrics,
+    method: Arc<String>,
+    counted: bool,
+}
+
+impl Ending {
+    /// It ended with this code. Only the first time counts.
+    pub(super) fn with(&mut self, code: Code) {
+        if !std::mem::replace(&mut self.counted, true) {
+            self.metrics.handled(&self.method, code);
+        }
+    }
+
+    /// Whether it has ended.
+    pub(super) fn is_over(&self) -> bool {
+        self.counted
+    }
+
+    /// It ends with this error.
+    pub(super) fn refuse(mut self, status: Status) -> Response {
+        let status = to_tonic(status);
+        self.with(status.code());
+        status.into_http()
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.with(Code::Cancelled);
     }
 }
 
@@ -131,5 +177,37 @@ impl Collector for Open {
             gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_call_is_counted_once_however_it_ends() {
+        let registry = Registry::new();
+        let semaphore = Arc::new(Semaphore::new(1));
+        let metrics = RpcMetrics::new(&registry, Limits::default(), &semaphore, &semaphore);
+        let method = Arc::new("orrery.v1.Pods/Bind".to_owned());
+        let mut answered = metrics.begin(&method);
+        answered.with(Code::Ok);
+        answered.with(Code::Internal);
+        drop(answered);
+        drop(metrics.begin(&method));
+        metrics
+            .begin(&method)
+            .refuse(crate::grpc::failure("Conflict", "stale"));
+        let text = registry.encode();
+        let counted: Vec<_> = text
+            .lines()
+            .filter(|line| line.contains("handled_total{"))
+            .collect();
+        assert_eq!(counted.len(), 3, "{text}");
+        for code in ["OK", "CANCELLED", "ABORTED"] {
+            let line =
+                format!(r#"grpc_server_handled_total{{method="orrery.v1.Pods/Bind",code="{code}"}} 1"#);
+            assert!(counted.contains(&line.as_str()), "{line} in\n{text}");
+        }
     }
 }
