@@ -10,9 +10,11 @@ mod field;
 pub mod fields;
 mod label;
 mod lexer;
+mod node;
 
 pub use field::{FieldRequirement, FieldSelector};
 pub use label::{LabelSelector, Operator, Requirement};
+pub use node::{node_matches, node_matches_term};
 
 /// Why a selector cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

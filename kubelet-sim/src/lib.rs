@@ -3,4 +3,3 @@
 pub mod behavior;
 pub mod distribution;
 pub mod pod;
-pub mod resources;

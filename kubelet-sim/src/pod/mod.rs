@@ -13,7 +13,7 @@ mod step;
 #[cfg(test)]
 mod stories;
 
-pub use program::{Program, Programs, QosClass};
+pub use program::{Program, Programs};
 pub use state::{Condition, Deletion, Identity, KILLED, PodState, Stage, after};
 pub use status::{Surroundings, foreign, images, recover, render};
 pub use step::{Context, Images, Step, Told, advance, crash_container, crash_pod};

@@ -6,7 +6,7 @@
 
 use super::probe::ProbeTiming;
 use crate::behavior::{self, Behavior, Fault, PREFIX, Role};
-use crate::resources::{self, Resources};
+use apimachinery::resources::{self, Amounts};
 use prost::Message;
 use proto::Kind;
 use proto::api::core::v1::{Container, NodeSelector, Pod, PodSpec};
@@ -106,28 +106,6 @@ impl ContainerProgram {
     }
 }
 
-/// The quality of service that a pod's requests and limits give it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum QosClass {
-    /// Requests equal limits, for CPU and memory of all containers.
-    Guaranteed,
-    /// Some request or limit.
-    Burstable,
-    /// Neither.
-    BestEffort,
-}
-
-impl QosClass {
-    /// As `status.qosClass` spells it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Guaranteed => "Guaranteed",
-            Self::Burstable => "Burstable",
-            Self::BestEffort => "BestEffort",
-        }
-    }
-}
-
 /// What a pod's life depends on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Program {
@@ -148,9 +126,9 @@ pub struct Program {
     /// Rules that its node must meet.
     pub node_affinity: Option<NodeSelector>,
     /// What it takes of its node.
-    pub requests: Resources,
+    pub requests: Amounts,
     /// Its quality of service.
-    pub qos: QosClass,
+    pub qos: &'static str,
     /// What is wrong with its annotations.
     pub faults: Box<[Fault]>,
 }
@@ -196,8 +174,8 @@ impl Program {
                 .as_ref()
                 .and_then(|a| a.node_affinity.as_ref())
                 .and_then(|a| a.required_during_scheduling_ignored_during_execution.clone()),
-            requests: resources::requests(spec),
-            qos: resources::qos(spec),
+            requests: resources::pod_requests(spec),
+            qos: resources::qos_class(spec),
             faults: faults.into(),
             containers,
         }

@@ -45,7 +45,7 @@ pub fn render(state: &PodState, program: &Program, around: &Surroundings<'_>) ->
         reason,
         message,
         start_time: Some(micro_time(state.accepted)),
-        qos_class: program.qos.as_str().to_owned(),
+        qos_class: program.qos.to_owned(),
         conditions: conditions(state, program, around),
         host_ip: around.host_ip.to_string(),
         host_ips: vec![core::HostIp {
