@@ -20,6 +20,7 @@ use crate::list::Rewound;
 use crate::objects::Objects;
 use crate::recent::Recent;
 use crate::store::{Changes, Key, Revision, Store, StoreError};
+use apimachinery::kinds::KindInfo;
 use component_base::clock::Clock;
 use futures::StreamExt;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
@@ -172,6 +173,11 @@ impl Cache {
             .ok()
             .and_then(|progress| progress.failure.clone())
             .unwrap_or_else(stopped)
+    }
+
+    /// How many objects of a kind there are.
+    pub fn count(&self, kind: &KindInfo) -> usize {
+        self.shared.read().objects.kind(kind.number).objects.len()
     }
 
     /// The object as it is now.

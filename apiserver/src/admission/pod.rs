@@ -1,0 +1,132 @@
+//! What every new Pod gets from the cluster: a service account, a priority, and tolerations that let it stay on a failing
+//! node for a while.
+//!
+//! <https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/>: ServiceAccount, Priority,
+//! DefaultTolerationSeconds.
+
+use crate::registry::errors::{self, Result};
+use apimachinery::defaults::{add_default_tolerations, resolve_priority};
+use apimachinery::kinds;
+use proto::Kind;
+use proto::api::core::v1::{Pod, PodSpec};
+use proto::api::scheduling::v1::PriorityClass;
+
+/// The service account of Pods that name none.
+const DEFAULT_SERVICE_ACCOUNT: &str = "default";
+/// The classes that exist whether anybody made them or not.
+const SYSTEM_CLASSES: [&str; 2] = ["system-node-critical", "system-cluster-critical"];
+/// Fills in what the cluster decides. `classes` are all PriorityClasses.
+pub(crate) fn admit(pod: &mut Pod, classes: &[PriorityClass]) -> Result<()> {
+    let name = pod.name().to_owned();
+    let spec = pod.spec.get_or_insert_default();
+    set_service_account(spec);
+    add_default_tolerations(spec);
+    set_priority(spec, &name, classes)
+}
+
+fn set_service_account(spec: &mut PodSpec) {
+    if spec.service_account_name.is_empty() {
+        DEFAULT_SERVICE_ACCOUNT.clone_into(&mut spec.service_account_name);
+    }
+    spec.service_account.clone_from(&spec.service_account_name);
+}
+
+fn set_priority(spec: &mut PodSpec, pod: &str, classes: &[PriorityClass]) -> Result<()> {
+    let info = kinds::of::<Pod>();
+    let class = if spec.priority_class_name.is_empty() {
+        // Two defaults are a mistake of the administrator; the lower one does less harm.
+        let defaults = classes.iter().filter(|class| class.global_default);
+        defaults.min_by_key(|class| class.value)
+    } else {
+        let wanted = &spec.priority_class_name;
+        let class = classes.iter().find(|class| class.name() == wanted);
+        if class.is_none() && !SYSTEM_CLASSES.contains(&wanted.as_str()) {
+            let why = format!("no PriorityClass with name {wanted} was found");
+            return Err(errors::forbidden(info, pod, &why));
+        }
+        class
+    };
+    let (given, policy) = (spec.priority, spec.preemption_policy.clone());
+    resolve_priority(spec, class);
+    if let (Some(given), Some(computed)) = (given, spec.priority)
+        && given != computed
+    {
+        let why = format!(
+            "the integer value of priority ({given}) must not be provided in pod spec; priority admission controller computed {computed} from the given PriorityClass name"
+        );
+        return Err(errors::forbidden(info, pod, &why));
+    }
+    if policy.is_some() {
+        spec.preemption_policy = policy;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn class(name: &str, value: i32, global_default: bool) -> PriorityClass {
+        let mut class = PriorityClass {
+            value,
+            global_default,
+            ..PriorityClass::default()
+        };
+        class.metadata_mut().name = name.into();
+        class
+    }
+
+    fn admitted(spec: PodSpec, classes: Vec<PriorityClass>) -> std::result::Result<PodSpec, String> {
+        let mut pod = Pod {
+            spec: Some(spec),
+            ..Pod::default()
+        };
+        admit(&mut pod, &classes).map_err(|status| status.message)?;
+        Ok(pod.spec.unwrap())
+    }
+
+    #[test]
+    fn a_plain_pod_gets_account_priority_and_tolerations() {
+        let spec = admitted(PodSpec::default(), vec![]).unwrap();
+        assert_eq!(spec.service_account_name, "default");
+        assert_eq!(spec.priority, Some(0));
+        assert_eq!(spec.preemption_policy(), "PreemptLowerPriority");
+        assert_eq!(spec.tolerations.len(), 2);
+        assert_eq!(
+            admitted(spec.clone(), vec![]).unwrap(),
+            spec,
+            "a second pass changes nothing"
+        );
+    }
+
+    #[test]
+    fn the_priority_comes_from_the_class() {
+        let classes = || {
+            vec![
+                class("high", 1000, false),
+                class("usual", 10, true),
+                class("also", 20, true),
+            ]
+        };
+        let named = |name: &str, priority| PodSpec {
+            priority_class_name: name.into(),
+            priority,
+            ..PodSpec::default()
+        };
+        assert_eq!(
+            admitted(named("high", None), classes()).unwrap().priority,
+            Some(1000)
+        );
+        let usual = admitted(named("", None), classes()).unwrap();
+        assert_eq!(
+            (usual.priority, usual.priority_class_name.as_str()),
+            (Some(10), "usual")
+        );
+        let system = admitted(named("system-node-critical", None), vec![]).unwrap();
+        assert_eq!(system.priority, Some(2_000_001_000));
+        let missing = admitted(named("none", None), classes()).unwrap_err();
+        assert!(missing.contains("no PriorityClass with name none"), "{missing}");
+        let given = admitted(named("high", Some(7)), classes()).unwrap_err();
+        assert!(given.contains("computed 1000"), "{given}");
+    }
+}

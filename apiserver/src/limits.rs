@@ -1,0 +1,32 @@
+//! Every limit of this server, each with its reason. Nothing here can be set: a limit that must be tuned is a flag in
+//! [`crate::config`].
+
+/// The largest encoded object: what etcd takes in one request by default, so that both engines refuse alike.
+pub const MAX_OBJECT_BYTES: usize = 1_572_864;
+
+/// The most items in a page of a list, whatever the request asks for.
+pub const MAX_PAGE_ITEMS: usize = 5_000;
+
+/// The most bytes of items in a page: a page must fit into a 4 MiB message, with room for the largest object that ends
+/// it and for the page's own fields.
+pub const MAX_PAGE_BYTES: usize = 2 * 1024 * 1024;
+
+/// The most kinds (or kinds in a namespace) that one watch follows. There are 27 kinds; the rest is for namespaces.
+pub const MAX_WATCH_TARGETS: usize = 64;
+
+/// The most writes in one batch, as `resources.proto` says.
+pub const MAX_BATCH_OPERATIONS: usize = 1_000;
+
+/// The most changes that History/ListChanges returns.
+pub const MAX_HISTORY: usize = 1_000;
+
+/// How often a generated name is drawn again when it is taken, as upstream.
+pub const MAX_NAME_ATTEMPTS: usize = 8;
+
+/// The longest selector, continue token, name or kind in a request. Kubernetes' longest name has 253 characters; a
+/// selector of this length already costs more to match than to send.
+pub const MAX_TEXT_BYTES: usize = 16 * 1024;
+
+/// The most objects that one DeleteCollection or expiry pass removes in one commit: bounds the time that other writes
+/// wait behind it.
+pub const MAX_DELETES_PER_COMMIT: usize = 500;

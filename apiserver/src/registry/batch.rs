@@ -1,0 +1,116 @@
+//! Batch: many writes in one round trip and one durable step, a result each.
+
+use super::Registry;
+use super::errors::{self, Result};
+use super::plan::Prepared;
+use super::write::{Operation, answer, is_taken};
+use crate::limits::MAX_BATCH_OPERATIONS;
+use component_base::grpc::Caller;
+use proto::api::core::v1::Namespace;
+use proto::orrery::v1::{
+    BatchOperation, BatchRequest, BatchResponse, BatchResult, batch_operation, batch_result,
+};
+use proto::{Kind, Object};
+
+/// How many operations are prepared before other tasks may run: each costs some ten microseconds.
+const PREPARE_CHUNK: usize = 64;
+
+impl Registry {
+    /// Does the operations in their order, each on its own: one that fails does not undo the others.
+    pub async fn batch(&self, caller: &Caller, asked: BatchRequest) -> Result<BatchResponse> {
+        if asked.operations.len() > MAX_BATCH_OPERATIONS {
+            return Err(errors::bad_request(format!(
+                "a batch has at most {MAX_BATCH_OPERATIONS} operations, not {}",
+                asked.operations.len()
+            )));
+        }
+        let mut results = Vec::with_capacity(asked.operations.len());
+        let mut step = Vec::new();
+        for operation in asked.operations {
+            let operation = read(operation);
+            // What follows a new namespace may be created in it, so it must be seen first.
+            let ends_step =
+                matches!(&operation, Ok((operation @ Operation::Create(_), _)) if is_namespace(operation));
+            step.push(operation);
+            if ends_step {
+                results.append(&mut self.batch_step(caller, std::mem::take(&mut step)).await);
+            }
+        }
+        results.append(&mut self.batch_step(caller, step).await);
+        Ok(BatchResponse { results })
+    }
+
+    /// Operations that share a durable step.
+    async fn batch_step(&self, caller: &Caller, step: Vec<Result<(Operation, i64)>>) -> Vec<BatchResult> {
+        let mut prepared: Vec<Prepared> = Vec::with_capacity(step.len());
+        // For each operation, why it cannot run, or its place among those that can.
+        let mut places: Vec<Result<usize>> = Vec::with_capacity(step.len());
+        for (i, operation) in step.iter().enumerate() {
+            if i % PREPARE_CHUNK == PREPARE_CHUNK - 1 {
+                tokio::task::yield_now().await;
+            }
+            let ready = match operation {
+                Ok((operation, cause)) => self.prepare(operation, *cause).await,
+                Err(status) => Err(status.clone()),
+            };
+            places.push(ready.map(|ready| {
+                prepared.push(ready);
+                prepared.len() - 1
+            }));
+        }
+        let outcomes = self.run_many(caller, &prepared).await;
+        let mut results = Vec::with_capacity(step.len());
+        for (operation, place) in step.iter().zip(places) {
+            let mut result = place.and_then(|i| {
+                let outcome = outcomes[i].as_ref().map_err(Clone::clone)?;
+                answer(&prepared[i], outcome)
+            });
+            if let Ok((operation, cause)) = operation {
+                // Two drawn names were the same, which happens; draw again.
+                if operation.draws_name() && result.as_ref().is_err_and(|status| is_taken(status)) {
+                    result = self
+                        .attempt(caller, operation, *cause)
+                        .await
+                        .map(|(object, _)| object);
+                }
+                self.metrics()
+                    .requested(operation.verb(), operation.kind(), &result);
+            }
+            results.push(batch_result(result));
+        }
+        results
+    }
+}
+
+fn is_namespace(operation: &Operation) -> bool {
+    operation
+        .kind()
+        .is_some_and(|info| info.number == Namespace::NUMBER)
+}
+
+/// One operation and its cause.
+fn read(operation: BatchOperation) -> Result<(Operation, i64)> {
+    use batch_operation::Operation as Sent;
+    let cause = operation.cause;
+    let operation = match operation.operation {
+        Some(Sent::Create(create)) => Operation::Create(create),
+        Some(Sent::Update(update)) => Operation::Update(update),
+        Some(Sent::Patch(patch)) => Operation::Patch(patch),
+        Some(Sent::Delete(delete)) => Operation::Delete(delete),
+        Some(Sent::Bind(bind)) => Operation::Bind(bind),
+        None => {
+            return Err(errors::bad_request(
+                "the operation is empty, or of a kind that is not known",
+            ));
+        }
+    };
+    Ok((operation, cause))
+}
+
+fn batch_result(result: Result<Object>) -> BatchResult {
+    let result = match result {
+        Ok(object) => batch_result::Result::Object(object),
+        Err(status) => batch_result::Result::Error(*status),
+    };
+    BatchResult { result: Some(result) }
+}

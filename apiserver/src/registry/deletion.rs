@@ -1,0 +1,402 @@
+//! What a delete makes of an object: nothing, a mark, or a removal. Pure.
+//!
+//! ```text
+//!             delete, grace > 0 (Pods)          delete with grace 0, by the kubelet
+//!   live ───────────────────────────▶ marked ───────────────────────────────┐
+//!    │                                  │ a second delete may only shorten   ▼
+//!    │ delete, finalizers               ▼                               finalizers? ──no──▶ gone
+//!    ├─────────────────────────▶ marked, grace 0 ──last finalizer gone──────────▲
+//!    └─ delete, no finalizers, no grace ────────────────────────────────────────┘
+//! ```
+//!
+//! <https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-termination>,
+//! <https://kubernetes.io/docs/concepts/architecture/garbage-collection/#cascading-deletion>.
+
+use super::errors::{self, Result};
+use apimachinery::kinds::KindInfo;
+use apimachinery::meta::{begin_deletion, can_be_removed, has_finalizer, is_being_deleted};
+use apimachinery::status::{self, FieldError};
+use apimachinery::well_known::{FOREGROUND_DELETION, ORPHAN};
+use proto::Timestamp;
+use proto::meta::v1::{DeleteOptions, ObjectMeta};
+
+/// What becomes of the object.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Fate {
+    /// Its deletion is under way already, and this request changes nothing.
+    Pending,
+    /// It stays for now, with this metadata.
+    Marked(Box<ObjectMeta>),
+    /// It goes.
+    Removed,
+}
+
+/// What a Pod's grace depends on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct PodGrace {
+    /// `spec.terminationGracePeriodSeconds`.
+    pub(crate) seconds: Option<i64>,
+    /// Whether a node has it.
+    pub(crate) bound: bool,
+    /// Whether it has Succeeded or Failed.
+    pub(crate) finished: bool,
+}
+
+/// Refuses options that contradict themselves.
+pub(crate) fn validate_options(options: &DeleteOptions) -> Result<()> {
+    let mut faults = Vec::new();
+    if options.propagation_policy.is_some() && options.orphan_dependents.is_some() {
+        faults.push(FieldError {
+            reason: "FieldValueInvalid",
+            field: "propagationPolicy".into(),
+            message: format!(
+                "Invalid value: {:?}: orphanDependents and deletionPropagation cannot be both set",
+                options.propagation_policy()
+            ),
+        });
+    }
+    if let Some(policy) = &options.propagation_policy
+        && !["Foreground", "Background", "Orphan"].contains(&policy.as_str())
+    {
+        faults.push(FieldError {
+            reason: "FieldValueNotSupported",
+            field: "propagationPolicy".into(),
+            message: format!(
+                "Unsupported value: {policy:?}: supported values: \"Foreground\", \"Background\", \"Orphan\""
+            ),
+        });
+    }
+    if options.dry_run.iter().any(|value| value != "All") {
+        faults.push(FieldError {
+            reason: "FieldValueNotSupported",
+            field: "dryRun".into(),
+            message: format!(
+                "Unsupported value: {:?}: supported values: \"All\"",
+                options.dry_run
+            ),
+        });
+    }
+    if faults.is_empty() {
+        return Ok(());
+    }
+    Err(Box::new(status::invalid(
+        "meta.k8s.io",
+        "DeleteOptions",
+        "",
+        &faults,
+    )))
+}
+
+/// Whether the options ask for a rehearsal.
+pub(crate) fn is_dry_run(options: &DeleteOptions) -> bool {
+    !options.dry_run.is_empty()
+}
+
+/// Refuses an object that is not the one that the caller means.
+pub(crate) fn check_preconditions(
+    info: &KindInfo,
+    meta: &ObjectMeta,
+    revision: i64,
+    options: &DeleteOptions,
+) -> Result<()> {
+    let Some(expected) = &options.preconditions else {
+        return Ok(());
+    };
+    if let Some(uid) = &expected.uid
+        && *uid != meta.uid
+    {
+        let why = format!(
+            "the UID in the precondition ({uid}) does not match the UID in record ({}). The object might have been deleted and then recreated",
+            meta.uid
+        );
+        return Err(errors::conflict(info, &meta.name, &why));
+    }
+    if let Some(version) = &expected.resource_version
+        && *version != revision.to_string()
+    {
+        let why = format!(
+            "the ResourceVersion in the precondition ({version}) does not match the ResourceVersion in record ({revision}). The object might have been modified"
+        );
+        return Err(errors::conflict(info, &meta.name, &why));
+    }
+    Ok(())
+}
+
+/// What becomes of an object that is asked to go at `now`. `pod` is given for Pods alone: only they go gracefully.
+/// Options and preconditions are checked already.
+pub(crate) fn fate(
+    meta: &ObjectMeta,
+    pod: Option<PodGrace>,
+    options: &DeleteOptions,
+    now: Timestamp,
+) -> Fate {
+    let asked = options
+        .grace_period_seconds
+        .map(|seconds| if seconds < 0 { 1 } else { seconds });
+    let grace = match pod {
+        None => 0,
+        Some(_) if is_waiting(meta) => {
+            let left = meta.deletion_grace_period_seconds.unwrap_or(0);
+            match asked {
+                // Only shorter: whoever asked first was promised no more than that, and clients rely on the date.
+                Some(seconds) if seconds < left => seconds,
+                _ => return Fate::Pending,
+            }
+        }
+        Some(_) if is_being_deleted(meta) => 0,
+        Some(pod) => pod_grace(pod, asked),
+    };
+    let mut after = meta.clone();
+    // Once the deletion has begun, its finalizers are what controllers make of them.
+    if meta.deletion_timestamp.is_none() || pod.is_none() {
+        after.finalizers = finalizers(meta, options);
+    }
+    if grace == 0 && after.finalizers.is_empty() {
+        return Fate::Removed;
+    }
+    begin_deletion(&mut after, now, grace);
+    if after == *meta {
+        return Fate::Pending;
+    }
+    Fate::Marked(Box::new(after))
+}
+
+/// Whether the last finalizer of a deleting object is gone, and it can go too.
+pub(crate) fn is_released(meta: &ObjectMeta) -> bool {
+    is_being_deleted(meta) && can_be_removed(meta)
+}
+
+fn is_waiting(meta: &ObjectMeta) -> bool {
+    is_being_deleted(meta) && meta.deletion_grace_period_seconds.is_some_and(|s| s > 0)
+}
+
+fn pod_grace(pod: PodGrace, asked: Option<i64>) -> i64 {
+    if !pod.bound || pod.finished {
+        return 0;
+    }
+    let seconds = asked.or(pod.seconds).unwrap_or(0);
+    if seconds < 0 { 1 } else { seconds }
+}
+
+/// The finalizers that the propagation policy asks for, beside those that are there.
+fn finalizers(meta: &ObjectMeta, options: &DeleteOptions) -> Vec<String> {
+    let has = |finalizer: &str| has_finalizer(meta, finalizer);
+    let (orphan, foreground) = match (options.propagation_policy.as_deref(), options.orphan_dependents) {
+        (Some("Orphan"), _) | (None, Some(true)) => (true, false),
+        (Some("Foreground"), _) => (false, true),
+        (Some(_), _) | (None, Some(false)) => (false, false),
+        (None, None) => (has(ORPHAN), has(FOREGROUND_DELETION)),
+    };
+    let others = meta
+        .finalizers
+        .iter()
+        .filter(|f| *f != ORPHAN && *f != FOREGROUND_DELETION);
+    let mut after: Vec<String> = others.cloned().collect();
+    after.extend(orphan.then(|| ORPHAN.to_owned()));
+    after.extend(foreground.then(|| FOREGROUND_DELETION.to_owned()));
+    // The same set in another order is no change.
+    if after.len() == meta.finalizers.len() && after.iter().all(|f| has(f)) {
+        return meta.finalizers.clone();
+    }
+    after
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp {
+        seconds: 1_000,
+        nanos: 5,
+    };
+
+    fn running() -> Option<PodGrace> {
+        Some(PodGrace {
+            seconds: Some(30),
+            bound: true,
+            finished: false,
+        })
+    }
+
+    fn grace(seconds: i64) -> DeleteOptions {
+        DeleteOptions {
+            grace_period_seconds: Some(seconds),
+            ..DeleteOptions::default()
+        }
+    }
+
+    fn policy(policy: &str) -> DeleteOptions {
+        DeleteOptions {
+            propagation_policy: Some(policy.into()),
+            ..DeleteOptions::default()
+        }
+    }
+
+    fn with_finalizers(finalizers: &[&str]) -> ObjectMeta {
+        ObjectMeta {
+            generation: 3,
+            finalizers: finalizers.iter().map(|f| (*f).to_owned()).collect(),
+            ..ObjectMeta::default()
+        }
+    }
+
+    fn marked(meta: &ObjectMeta, date: i64, grace: i64) -> ObjectMeta {
+        ObjectMeta {
+            deletion_timestamp: Some(Timestamp {
+                seconds: date,
+                nanos: 0,
+            }),
+            deletion_grace_period_seconds: Some(grace),
+            ..meta.clone()
+        }
+    }
+
+    #[test]
+    fn a_running_pod_gets_its_grace_and_the_kubelet_ends_it() {
+        let live = with_finalizers(&[]);
+        let Fate::Marked(meta) = fate(&live, running(), &DeleteOptions::default(), NOW) else {
+            panic!("a running pod is not removed at once");
+        };
+        assert_eq!(
+            *meta,
+            ObjectMeta {
+                generation: 4,
+                ..marked(&live, 1_030, 30)
+            }
+        );
+        assert_eq!(fate(&meta, running(), &grace(0), NOW), Fate::Removed);
+    }
+
+    #[test]
+    fn a_second_delete_only_shortens_the_grace() {
+        let dying = marked(&with_finalizers(&[]), 1_030, 30);
+        for options in [grace(30), grace(40), DeleteOptions::default()] {
+            assert_eq!(
+                fate(&dying, running(), &options, NOW),
+                Fate::Pending,
+                "{options:?}"
+            );
+        }
+        assert_eq!(
+            fate(&dying, running(), &grace(10), NOW),
+            Fate::Marked(Box::new(marked(&dying, 1_010, 10)))
+        );
+        assert_eq!(
+            fate(&dying, running(), &grace(-7), NOW),
+            Fate::Marked(Box::new(marked(&dying, 1_001, 1)))
+        );
+    }
+
+    #[test]
+    fn pods_that_no_kubelet_holds_go_at_once() {
+        let pods = [
+            PodGrace {
+                bound: false,
+                ..running().unwrap()
+            },
+            PodGrace {
+                finished: true,
+                ..running().unwrap()
+            },
+            PodGrace {
+                seconds: None,
+                ..running().unwrap()
+            },
+        ];
+        for pod in pods {
+            let got = fate(&with_finalizers(&[]), Some(pod), &DeleteOptions::default(), NOW);
+            assert_eq!(got, Fate::Removed, "{pod:?}");
+        }
+    }
+
+    #[test]
+    fn finalizers_hold_an_object_and_its_release_lets_it_go() {
+        let live = with_finalizers(&["example.com/hold"]);
+        let Fate::Marked(meta) = fate(&live, None, &DeleteOptions::default(), NOW) else {
+            panic!("a finalizer holds");
+        };
+        assert_eq!(
+            *meta,
+            ObjectMeta {
+                generation: 4,
+                ..marked(&live, 1_000, 0)
+            }
+        );
+        assert_eq!(fate(&meta, None, &DeleteOptions::default(), NOW), Fate::Pending);
+        assert!(!is_released(&meta));
+        assert!(is_released(&ObjectMeta {
+            finalizers: vec![],
+            ..*meta
+        }));
+        assert!(
+            !is_released(&with_finalizers(&[])),
+            "a live object is not released"
+        );
+    }
+
+    #[test]
+    fn a_pod_with_finalizers_stays_after_its_grace() {
+        let dying = marked(&with_finalizers(&["example.com/hold"]), 1_030, 30);
+        let got = fate(&dying, running(), &grace(0), NOW);
+        assert_eq!(got, Fate::Marked(Box::new(marked(&dying, 1_000, 0))));
+    }
+
+    #[test]
+    fn the_propagation_policy_becomes_a_finalizer() {
+        let orphan = DeleteOptions {
+            orphan_dependents: Some(true),
+            ..DeleteOptions::default()
+        };
+        let cases: [(&[&str], DeleteOptions, &[&str]); 7] = [
+            (&[], policy("Foreground"), &["foregroundDeletion"]),
+            (&[], policy("Orphan"), &["orphan"]),
+            (&[], policy("Background"), &[]),
+            (&[], orphan, &["orphan"]),
+            (&["orphan", "x/y"], policy("Background"), &["x/y"]),
+            (
+                &["foregroundDeletion"],
+                DeleteOptions::default(),
+                &["foregroundDeletion"],
+            ),
+            (&["foregroundDeletion"], policy("Orphan"), &["orphan"]),
+        ];
+        for (before, options, expected) in cases {
+            let got = finalizers(&with_finalizers(before), &options);
+            assert_eq!(got, expected, "{before:?} {options:?}");
+        }
+    }
+
+    #[test]
+    fn options_that_contradict_themselves_name_every_fault() {
+        let options = DeleteOptions {
+            orphan_dependents: Some(true),
+            propagation_policy: Some("Sideways".into()),
+            ..DeleteOptions::default()
+        };
+        let status = validate_options(&options).unwrap_err();
+        assert_eq!(status.reason, "Invalid");
+        assert_eq!(status.details.unwrap().causes.len(), 2);
+        assert!(validate_options(&policy("Orphan")).is_ok());
+    }
+
+    #[test]
+    fn preconditions_tell_a_recreated_object_from_the_one_meant() {
+        let info = apimachinery::kinds::by_number(1).unwrap();
+        let meta = ObjectMeta {
+            uid: "u1".into(),
+            ..ObjectMeta::default()
+        };
+        let options = |uid: Option<&str>, version: Option<&str>| DeleteOptions {
+            preconditions: Some(proto::meta::v1::Preconditions {
+                uid: uid.map(Into::into),
+                resource_version: version.map(Into::into),
+            }),
+            ..DeleteOptions::default()
+        };
+        let check =
+            |options: &DeleteOptions| check_preconditions(info, &meta, 7, options).map_err(|s| s.reason);
+        assert_eq!(check(&options(Some("u1"), Some("7"))), Ok(()));
+        assert_eq!(check(&options(Some("u2"), None)), Err("Conflict".into()));
+        assert_eq!(check(&options(None, Some("6"))), Err("Conflict".into()));
+    }
+}

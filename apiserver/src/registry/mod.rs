@@ -1,0 +1,213 @@
+//! The semantics of the API over the watch cache: what Kubernetes does to an object when it is created, updated, patched,
+//! deleted, listed, watched. Knows no transport: requests and answers are `orrery.v1` messages, failures are `Status`.
+//!
+//! - [`plan`]: a write as a pure function from the present state; `create`, `update`, `patch`, `delete`, `pod` make them.
+//! - [`write`](mod@write), `batch`, `collection`, `evict`: run plans against the cache.
+//! - `read`, `watch`, `history`: the requests that write nothing.
+//!
+//! Invariant: nothing but a plan's result is ever written, and a plan has seen the object that it replaces.
+
+mod batch;
+mod budget;
+mod collection;
+mod continuation;
+mod create;
+mod delete;
+mod deletion;
+pub(crate) mod errors;
+mod evict;
+mod history;
+mod metadata;
+mod names;
+mod outline;
+mod patch;
+mod plan;
+mod pod;
+mod read;
+mod request;
+mod scale;
+mod strategy;
+mod typed;
+mod update;
+mod watch;
+mod write;
+
+pub use watch::WatchFrames;
+
+use crate::metrics::Metrics;
+use apimachinery::wire::without_resource_version;
+use component_base::clock::Clock;
+use component_base::grpc::Caller;
+use component_base::rng::{Rng, Seed};
+use errors::Result;
+use plan::Prepared;
+use proto::Timestamp;
+use proto::meta::v1::Status;
+use std::sync::{Arc, Mutex, PoisonError};
+use storage::Stored;
+use storage::cache::Cache;
+use storage::store::{Origin, Revision, Store, Versioned};
+use storage::write::{Desired, Effect, Outcome, Refused, Update, UpdateError};
+
+/// Everything that the API can do.
+pub struct Registry {
+    cache: Arc<Cache>,
+    clock: Clock,
+    rng: Mutex<Rng>,
+    metrics: Metrics,
+}
+
+impl std::fmt::Debug for Registry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Registry")
+            .field("cache", &self.cache)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Registry {
+    /// A registry over `cache`. Names and UIDs come from `seed`.
+    pub(crate) fn new(cache: Arc<Cache>, clock: Clock, seed: Seed, metrics: Metrics) -> Self {
+        Self {
+            cache,
+            clock,
+            rng: Mutex::new(seed.fork("registry")),
+            metrics,
+        }
+    }
+
+    pub(crate) fn cache(&self) -> &Arc<Cache> {
+        &self.cache
+    }
+
+    fn store(&self) -> &Arc<dyn Store> {
+        self.cache.store()
+    }
+
+    fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// The wall time.
+    fn now(&self) -> Timestamp {
+        let now = self.clock.wall();
+        Timestamp {
+            seconds: now.as_second(),
+            nanos: now.subsec_nanosecond(),
+        }
+    }
+
+    fn with_rng<T>(&self, draw: impl FnOnce(&mut Rng) -> T) -> T {
+        // A panic while drawing leaves a generator that is as good as any.
+        draw(&mut self.rng.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn origin(&self, caller: &Caller, cause: Revision) -> Origin {
+        Origin {
+            actor: caller.actor.as_str().into(),
+            cause: if cause > 0 { cause } else { caller.cause },
+            time: self.now(),
+        }
+    }
+
+    /// Runs one plan, and stores its result unless it is a rehearsal.
+    async fn run(&self, caller: &Caller, prepared: &Prepared) -> Result<Outcome> {
+        self.catch_up().await?;
+        if prepared.dry_run {
+            return rehearse(prepared, self.cache.get(&prepared.key));
+        }
+        let origin = self.origin(caller, prepared.cause);
+        let start = self.clock.now();
+        let result = self
+            .cache
+            .update(prepared.key.clone(), origin, |current| decide(prepared, current))
+            .await;
+        let outcome = result.map_err(|error| failed(prepared, error))?;
+        if outcome.effect != Effect::Unchanged {
+            self.metrics.committed(1, self.clock.now() - start);
+        }
+        Ok(outcome)
+    }
+
+    /// Runs many plans, and stores their results in one durable step.
+    async fn run_many(&self, caller: &Caller, prepared: &[Prepared]) -> Vec<Result<Outcome>> {
+        if let Err(status) = self.catch_up().await {
+            return prepared.iter().map(|_| Err(status.clone())).collect();
+        }
+        let start = self.clock.now();
+        let updates = prepared
+            .iter()
+            .filter(|prepared| !prepared.dry_run)
+            .map(|prepared| Update {
+                key: prepared.key.clone(),
+                origin: self.origin(caller, prepared.cause),
+                change: Box::new(move |current: Option<&Stored>| decide(prepared, current)),
+            });
+        let written = self.cache.update_many(updates.collect()).await;
+        let changed =
+            |result: &&_| matches!(result, Ok(Outcome { effect, .. }) if *effect != Effect::Unchanged);
+        let count = written.iter().filter(changed).count();
+        if count > 0 {
+            self.metrics.committed(count, self.clock.now() - start);
+        }
+        let mut written = written.into_iter();
+        let results = prepared.iter().map(|prepared| {
+            if prepared.dry_run {
+                return rehearse(prepared, self.cache.get(&prepared.key));
+            }
+            let result = written
+                .next()
+                .ok_or_else(|| errors::internal("a write has no result"))?;
+            result.map_err(|error| failed(prepared, error))
+        });
+        results.collect()
+    }
+
+    /// Waits until reads show what other processes on the same store had written before.
+    async fn catch_up(&self) -> Result<()> {
+        self.cache.catch_up().await.map_err(|error| errors::store(&error))
+    }
+}
+
+/// Runs the plan on the object as the cache has it.
+fn decide(prepared: &Prepared, current: Option<&Stored>) -> Result<Desired> {
+    let bare = current.map(bare).transpose()?;
+    (prepared.plan)(bare.as_ref())
+}
+
+/// The object as it is stored: without its resourceVersion.
+fn bare(stored: &Stored) -> Result<Versioned> {
+    let value = without_resource_version(&stored.bytes)
+        .map_err(|error| errors::internal(format!("a stored object does not decode: {error}")))?;
+    Ok(Versioned {
+        value,
+        revision: stored.revision,
+    })
+}
+
+/// What a write would come to.
+fn rehearse(prepared: &Prepared, current: Option<Stored>) -> Result<Outcome> {
+    let revision = current.as_ref().map_or(0, |current| current.revision);
+    let (effect, object) = match decide(prepared, current.as_ref())? {
+        Desired::Keep => (Effect::Unchanged, current),
+        Desired::Delete => (Effect::Deleted, current),
+        Desired::Put(bytes) if revision == 0 => (Effect::Created, Some(Stored { bytes, revision })),
+        Desired::Put(bytes) => {
+            let bytes = apimachinery::wire::with_resource_version(&bytes, revision)
+                .map_err(|error| errors::internal(error.to_string()))?;
+            (Effect::Updated, Some(Stored { bytes, revision }))
+        }
+    };
+    Ok(Outcome { effect, object })
+}
+
+/// Why a write was not done, as the API says it.
+fn failed(prepared: &Prepared, error: UpdateError<Box<Status>>) -> Box<Status> {
+    let (_, _, name) = prepared.key.parts();
+    match error {
+        UpdateError::Rejected(status) => status,
+        UpdateError::Refused(Refused::Conflict(_)) => errors::stale(prepared.info, name),
+        UpdateError::Refused(refused) => errors::internal(refused.to_string()),
+        UpdateError::Store(error) => errors::store(&error),
+    }
+}

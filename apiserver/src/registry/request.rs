@@ -1,0 +1,148 @@
+//! Reads what requests name: kinds, keys, selectors. Every text has a bound, and every error says which field is wrong.
+
+use super::errors::{self, Result};
+use crate::limits::MAX_TEXT_BYTES;
+use apimachinery::kinds::{self, KindInfo};
+use apimachinery::names;
+use apimachinery::selector::{FieldSelector, LabelSelector};
+use proto::Object;
+use storage::store::Key;
+
+/// The kind that a user means.
+pub(crate) fn kind(name: &str) -> Result<&'static KindInfo> {
+    // What is longer than any kind is not repeated in the error.
+    let name = if name.len() > names::MAX_SUBDOMAIN {
+        ""
+    } else {
+        name
+    };
+    kinds::lookup(name).ok_or_else(|| errors::unknown_kind(name))
+}
+
+/// The kind of an object that is stored.
+pub(crate) fn kind_of(object: Option<&Object>) -> Result<&'static KindInfo> {
+    let Some(object) = object.filter(|object| !object.is_unset()) else {
+        return Err(errors::bad_request("the request has no object"));
+    };
+    kinds::by_number(object.number).ok_or_else(|| {
+        errors::bad_request(format!(
+            "the object is of no kind that can be stored (field {} of orrery.v1.Object)",
+            object.number
+        ))
+    })
+}
+
+/// The namespace of a request for one object: `default` where the kind needs one, and none where it has none.
+pub(crate) fn namespace<'a>(info: &KindInfo, namespace: &'a str) -> &'a str {
+    if !info.namespaced {
+        ""
+    } else if namespace.is_empty() {
+        "default"
+    } else {
+        namespace
+    }
+}
+
+/// The key of one object.
+pub(crate) fn key(info: &KindInfo, namespace: &str, name: &str) -> Result<Key> {
+    if name.is_empty() {
+        return Err(errors::bad_request("name must be given"));
+    }
+    let namespace = self::namespace(info, namespace);
+    // Such names were never stored, and a slash would reach into another key.
+    for (field, text) in [("name", name), ("namespace", namespace)] {
+        if text.len() > names::MAX_SUBDOMAIN || !names::path_segment(text).is_empty() {
+            return Err(errors::bad_request(format!(
+                "{field} is not a name: {}",
+                shown(text)
+            )));
+        }
+    }
+    Ok(Key::new(&info.resource(), namespace, name))
+}
+
+/// The namespace of a request for many objects; `None` for all.
+pub(crate) fn namespaces(info: &KindInfo, namespace: &str) -> Result<Option<String>> {
+    if !info.namespaced || namespace.is_empty() {
+        return Ok(None);
+    }
+    if namespace.len() > names::MAX_SUBDOMAIN || !names::path_segment(namespace).is_empty() {
+        return Err(errors::bad_request(format!(
+            "namespace is not a name: {}",
+            shown(namespace)
+        )));
+    }
+    Ok(Some(namespace.to_owned()))
+}
+
+/// A label selector; an error is the caller's.
+pub(crate) fn labels(text: &str) -> Result<LabelSelector> {
+    bounded("label_selector", text)?
+        .parse()
+        .map_err(|error| errors::bad_request(format!("label_selector: {error}")))
+}
+
+/// A field selector for a kind; an error is the caller's.
+pub(crate) fn fields(info: &KindInfo, text: &str) -> Result<FieldSelector> {
+    FieldSelector::parse_for(info.number, bounded("field_selector", text)?)
+        .map_err(|error| errors::bad_request(format!("field_selector: {error}")))
+}
+
+fn bounded<'a>(field: &str, text: &'a str) -> Result<&'a str> {
+    if text.len() > MAX_TEXT_BYTES {
+        return Err(errors::bad_request(format!(
+            "{field} is {} bytes long; at most {MAX_TEXT_BYTES} are allowed",
+            text.len()
+        )));
+    }
+    Ok(text)
+}
+
+/// A client's text in an error: short, and escaped.
+fn shown(text: &str) -> String {
+    let end = text.floor_char_boundary(64);
+    format!("{:?}{}", &text[..end], if end < text.len() { "…" } else { "" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_made_of_names_only() {
+        let pods = kind("po").unwrap();
+        assert_eq!(key(pods, "", "web").unwrap().as_str(), "pods/default/web");
+        assert_eq!(
+            key(kind("Node").unwrap(), "ignored", "n1").unwrap().as_str(),
+            "nodes//n1"
+        );
+        let long = "x".repeat(300);
+        for (namespace, name) in [("a/b", "web"), ("", "../etc"), ("", ""), ("", &long), ("", "..")] {
+            assert_eq!(
+                key(pods, namespace, name).unwrap_err().reason,
+                "BadRequest",
+                "{namespace} {name}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_the_callers_fault() {
+        assert_eq!(kind("ponies").unwrap_err().reason, "NotFound");
+        assert_eq!(labels("a in (").unwrap_err().reason, "BadRequest");
+        assert_eq!(
+            fields(kind("po").unwrap(), "spec.nothing=1").unwrap_err().reason,
+            "BadRequest"
+        );
+        assert_eq!(
+            labels(&"a,".repeat(MAX_TEXT_BYTES)).unwrap_err().reason,
+            "BadRequest"
+        );
+        assert_eq!(kind_of(None).unwrap_err().reason, "BadRequest");
+        let scale = Object {
+            number: 1000,
+            ..Object::default()
+        };
+        assert_eq!(kind_of(Some(&scale)).unwrap_err().reason, "BadRequest");
+    }
+}

@@ -1,0 +1,259 @@
+//! What an update makes of an object: the new spec over the old, its status alone, or a namespace's finalizers. Pure.
+
+use super::deletion;
+use super::errors::{self, Result};
+use super::metadata;
+use super::outline::Outline;
+use super::strategy;
+use crate::admission::namespace;
+use apimachinery::kinds::{self, KindInfo};
+use bytes::Bytes;
+use prost::Message;
+use proto::Kind;
+use proto::api::core::v1::{Namespace, Pod};
+use storage::store::Versioned;
+use storage::write::Desired;
+
+/// The part of an object that a request writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Subresource {
+    /// All but the status.
+    Main,
+    /// The status alone; metadata is left as it is, too.
+    Status,
+    /// The replicas alone.
+    Scale,
+    /// A Namespace's `spec.finalizers` alone.
+    Finalize,
+}
+
+impl Subresource {
+    /// Reads a request's `subresource`.
+    pub(crate) fn parse(info: &KindInfo, text: &str) -> Result<Self> {
+        match text {
+            "" => Ok(Self::Main),
+            "status" if info.has_status => Ok(Self::Status),
+            "scale" if info.has_scale => Ok(Self::Scale),
+            "finalize" if info.number == Namespace::NUMBER => Ok(Self::Finalize),
+            _ => Err(errors::no_subresource(info, text)),
+        }
+    }
+}
+
+/// What becomes of `current` when `new` is written to it. `new` is canonical and has its defaults.
+pub(crate) fn plan(
+    info: &KindInfo,
+    part: Subresource,
+    new: &Outline,
+    current: Option<&Versioned>,
+) -> Result<Desired> {
+    let Some(current) = current else {
+        return Err(errors::not_found(info, &new.meta.name));
+    };
+    let old = parse_stored(info, &current.value)?;
+    metadata::check_current(info, &new.meta, &old.meta, current.revision)?;
+    let mut next = match part {
+        Subresource::Main | Subresource::Scale => {
+            let mut next = new.clone();
+            metadata::carry_over(info, &mut next.meta, &old.meta)?;
+            if info.has_status {
+                next.take_status_of(&old);
+            }
+            next
+        }
+        Subresource::Status => {
+            let mut next = old.clone();
+            next.take_status_of(new);
+            next
+        }
+        Subresource::Finalize => {
+            let mut next = new.clone();
+            next.meta = old.meta.clone();
+            next.take_status_of(&old);
+            next
+        }
+    };
+    if info.number == Namespace::NUMBER && part == Subresource::Main {
+        // A namespace's finalizers change through `finalize` alone.
+        next = old_spec_of(&old, &next);
+    }
+    if info.has_status && !next.same_spec(&old) {
+        next.meta.generation += 1;
+    }
+    let mut value = next.encode();
+    if part == Subresource::Status && info.number == Pod::NUMBER {
+        value = keep_qos_class(&value, &current.value)?;
+    }
+    if value == current.value {
+        return Ok(Desired::Keep);
+    }
+    match part {
+        Subresource::Status => strategy::validate_status(info, &next.meta.name, &value, &current.value)?,
+        _ => strategy::validate_update(info, &next.meta.name, &value, &current.value)?,
+    }
+    if is_done(info, &next, &value)? {
+        return Ok(Desired::Delete);
+    }
+    strategy::check_size(&value)?;
+    Ok(Desired::Put(value))
+}
+
+/// Reads what the store holds; it was checked when it was written.
+pub(crate) fn parse_stored(info: &KindInfo, value: &Bytes) -> Result<Outline> {
+    Outline::parse(value)
+        .map_err(|error| errors::internal(format!("a stored {} does not decode: {error}", info.kind)))
+}
+
+/// Whether nothing holds a deleting object any more.
+fn is_done(info: &KindInfo, next: &Outline, value: &Bytes) -> Result<bool> {
+    if !deletion::is_released(&next.meta) {
+        return Ok(false);
+    }
+    if info.number != Namespace::NUMBER {
+        return Ok(true);
+    }
+    Ok(namespace::is_empty(&decode_stored(value)?))
+}
+
+/// Decodes what the store holds; it was checked when it was written.
+pub(crate) fn decode_stored<K: Kind>(value: &Bytes) -> Result<K> {
+    K::decode(value.clone()).map_err(|error| {
+        errors::internal(format!(
+            "a stored {} does not decode: {error}",
+            kinds::of::<K>().kind
+        ))
+    })
+}
+
+fn old_spec_of(old: &Outline, next: &Outline) -> Outline {
+    let mut kept = old.clone();
+    kept.meta = next.meta.clone();
+    kept
+}
+
+/// A Pod's QoS class is decided when it is created; a kubelet that leaves it out does not mean to clear it.
+fn keep_qos_class(value: &Bytes, old: &Bytes) -> Result<Bytes> {
+    let mut pod: Pod = decode_stored(value)?;
+    let status = pod.status.get_or_insert_default();
+    if !status.qos_class.is_empty() {
+        return Ok(value.clone());
+    }
+    let old: Pod = decode_stored(old)?;
+    status.qos_class = old.status.map(|status| status.qos_class).unwrap_or_default();
+    Ok(pod.encode_to_vec().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proto::api::apps::v1::{Deployment, DeploymentStatus};
+    use proto::meta::v1::ObjectMeta;
+
+    fn deployment(edit: impl FnOnce(&mut Deployment)) -> Bytes {
+        let mut deployment = Deployment::default();
+        *deployment.metadata_mut() = ObjectMeta {
+            name: "web".into(),
+            namespace: "default".into(),
+            uid: "u1".into(),
+            generation: 1,
+            ..ObjectMeta::default()
+        };
+        let labels = std::collections::BTreeMap::from([("app".to_owned(), "web".to_owned())]);
+        let spec = deployment.spec.get_or_insert_default();
+        spec.selector.get_or_insert_default().match_labels = labels.clone();
+        let template = spec.template.get_or_insert_default();
+        template.metadata.get_or_insert_default().labels = labels;
+        let containers = &mut template.spec.get_or_insert_default().containers;
+        containers.push(proto::api::core::v1::Container {
+            name: "web".into(),
+            image: "nginx".into(),
+            ..proto::api::core::v1::Container::default()
+        });
+        edit(&mut deployment);
+        strategy::defaulted(kinds::of::<Deployment>(), &deployment.encode_to_vec().into()).unwrap()
+    }
+
+    fn run(part: Subresource, new: &Bytes, old: &Bytes) -> Result<Desired> {
+        let current = Versioned {
+            value: old.clone(),
+            revision: 7,
+        };
+        plan(
+            kinds::of::<Deployment>(),
+            part,
+            &Outline::parse(new).unwrap(),
+            Some(&current),
+        )
+    }
+
+    fn put(effect: Desired) -> Deployment {
+        match effect {
+            Desired::Put(value) => Deployment::decode(value).unwrap(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_same_object_again_makes_no_revision() {
+        let old = deployment(|_| ());
+        assert_eq!(run(Subresource::Main, &old, &old), Ok(Desired::Keep));
+    }
+
+    #[test]
+    fn a_spec_change_raises_the_generation_and_a_label_does_not() {
+        let old = deployment(|d| d.status.get_or_insert_default().replicas = 2);
+        let scaled = deployment(|d| d.spec.get_or_insert_default().replicas = Some(5));
+        let after = put(run(Subresource::Main, &scaled, &old).unwrap());
+        assert_eq!(after.meta().generation, 2);
+        assert_eq!(after.status.unwrap().replicas, 2, "the status stays");
+        let labelled = deployment(|d| {
+            d.metadata_mut().labels.insert("tier".into(), "web".into());
+        });
+        assert_eq!(
+            put(run(Subresource::Main, &labelled, &old).unwrap())
+                .meta()
+                .generation,
+            1
+        );
+    }
+
+    #[test]
+    fn a_status_update_writes_the_status_alone() {
+        let old = deployment(|_| ());
+        let new = deployment(|d| {
+            d.metadata_mut().labels.insert("tier".into(), "web".into());
+            d.spec.get_or_insert_default().replicas = Some(9);
+            d.status = Some(DeploymentStatus {
+                replicas: 1,
+                ..DeploymentStatus::default()
+            });
+        });
+        let after = put(run(Subresource::Status, &new, &old).unwrap());
+        assert_eq!(after.status.unwrap().replicas, 1);
+        assert_eq!(after.spec.unwrap().replicas, Some(1));
+        assert!(after.metadata.unwrap().labels.is_empty());
+    }
+
+    #[test]
+    fn removing_the_last_finalizer_of_a_deleting_object_removes_it() {
+        let old = deployment(|d| {
+            let meta = d.metadata_mut();
+            meta.finalizers = vec!["example.com/hold".into()];
+            meta.deletion_timestamp = Some(proto::Timestamp { seconds: 5, nanos: 0 });
+            meta.deletion_grace_period_seconds = Some(0);
+        });
+        let released = deployment(|_| ());
+        assert_eq!(run(Subresource::Main, &released, &old), Ok(Desired::Delete));
+    }
+
+    #[test]
+    fn subresources_exist_only_where_the_registry_says() {
+        let secrets = kinds::lookup("secrets").unwrap();
+        assert!(Subresource::parse(secrets, "status").is_err());
+        assert!(Subresource::parse(secrets, "").is_ok());
+        assert_eq!(
+            Subresource::parse(kinds::of::<Namespace>(), "finalize"),
+            Ok(Subresource::Finalize)
+        );
+    }
+}

@@ -1,0 +1,334 @@
+//! Requests that write: each becomes a plan, and the plan runs until the store takes its result.
+//!
+//! ```text
+//! request ─▶ prepare: read strictly, complete, admit ─▶ plan ─▶ run against the present state ─▶ commit
+//!                                                              ▲                                  │
+//!                                                              └──── changed in between ──────────┘
+//! ```
+
+use super::create::{self, Surroundings};
+use super::errors::{self, Result};
+use super::plan::{Answer, Plan, Prepared};
+use super::update::{self, Subresource};
+use super::{Registry, delete, deletion, patch, pod, request, scale, strategy};
+use crate::admission;
+use crate::limits::MAX_NAME_ATTEMPTS;
+use crate::metrics::Verb;
+use apimachinery::kinds::{self, KindInfo};
+use apimachinery::status::Reason;
+use component_base::grpc::Caller;
+use prost::Message;
+use proto::api::autoscaling::v1::Scale;
+use proto::api::core::v1::{Namespace, Pod};
+use proto::api::scheduling::v1::PriorityClass;
+use proto::meta::v1::Status;
+use proto::orrery::v1::{
+    BindRequest, CreateRequest, DeleteRequest, DeleteResponse, PatchRequest, UpdateRequest,
+};
+use proto::{Kind, Object};
+use storage::store::Key;
+use storage::write::{Desired, Effect, Outcome};
+
+/// A request to write one object.
+#[derive(Debug)]
+pub(crate) enum Operation {
+    /// Stores a new one.
+    Create(CreateRequest),
+    /// Replaces it.
+    Update(UpdateRequest),
+    /// Changes a part of it.
+    Patch(PatchRequest),
+    /// Ends it.
+    Delete(DeleteRequest),
+    /// Gives a Pod its node.
+    Bind(BindRequest),
+}
+
+impl Operation {
+    /// What metrics call it.
+    pub(crate) fn verb(&self) -> Verb {
+        match self {
+            Self::Create(_) => Verb::Create,
+            Self::Update(_) => Verb::Update,
+            Self::Patch(_) => Verb::Patch,
+            Self::Delete(_) => Verb::Delete,
+            Self::Bind(_) => Verb::Bind,
+        }
+    }
+
+    /// The kind that is written, for metrics; `None` when it names none.
+    pub(crate) fn kind(&self) -> Option<&'static KindInfo> {
+        match self {
+            Self::Create(create) => request::kind_of(create.object.as_ref()).ok(),
+            Self::Update(update) => update_kind(update).ok(),
+            Self::Patch(patch) => request::kind(&patch.kind).ok(),
+            Self::Delete(delete) => request::kind(&delete.kind).ok(),
+            Self::Bind(_) => Some(kinds::of::<Pod>()),
+        }
+    }
+
+    /// Whether the server draws the object's name.
+    pub(crate) fn draws_name(&self) -> bool {
+        let Self::Create(CreateRequest {
+            object: Some(object), ..
+        }) = self
+        else {
+            return false;
+        };
+        apimachinery::wire::MetaView::parse(&object.bytes).is_ok_and(|meta| meta.name.is_empty())
+    }
+}
+
+impl Registry {
+    /// Creates an object.
+    pub async fn create(&self, caller: &Caller, asked: CreateRequest) -> Result<Object> {
+        let (object, _) = self.perform(caller, &Operation::Create(asked)).await?;
+        Ok(object)
+    }
+
+    /// Replaces an object, its status or its scale.
+    pub async fn update(&self, caller: &Caller, asked: UpdateRequest) -> Result<Object> {
+        let (object, _) = self.perform(caller, &Operation::Update(asked)).await?;
+        Ok(object)
+    }
+
+    /// Changes a part of an object.
+    pub async fn patch(&self, caller: &Caller, asked: PatchRequest) -> Result<Object> {
+        let (object, _) = self.perform(caller, &Operation::Patch(asked)).await?;
+        Ok(object)
+    }
+
+    /// Deletes an object, or marks it for deletion.
+    pub async fn delete(&self, caller: &Caller, asked: DeleteRequest) -> Result<DeleteResponse> {
+        let (object, gone) = self.perform(caller, &Operation::Delete(asked)).await?;
+        Ok(DeleteResponse {
+            object: Some(object),
+            gone,
+        })
+    }
+
+    /// Binds a Pod to a node.
+    pub async fn bind(&self, caller: &Caller, asked: BindRequest) -> Result<Object> {
+        let (object, _) = self.perform(caller, &Operation::Bind(asked)).await?;
+        Ok(object)
+    }
+
+    /// One operation, counted: the object afterwards, and whether it is gone.
+    async fn perform(&self, caller: &Caller, operation: &Operation) -> Result<(Object, bool)> {
+        let result = self.attempt(caller, operation, 0).await;
+        self.metrics()
+            .requested(operation.verb(), operation.kind(), &result);
+        result
+    }
+
+    /// One operation. A drawn name that is taken is drawn again.
+    pub(crate) async fn attempt(
+        &self,
+        caller: &Caller,
+        operation: &Operation,
+        cause: i64,
+    ) -> Result<(Object, bool)> {
+        let draws = if operation.draws_name() {
+            MAX_NAME_ATTEMPTS
+        } else {
+            1
+        };
+        let mut attempt = 1;
+        loop {
+            let prepared = self.prepare(operation, cause).await?;
+            match self.run(caller, &prepared).await {
+                Err(status) if attempt < draws && is_taken(&status) => attempt += 1,
+                Err(status) => return Err(status),
+                Ok(outcome) => return Ok((answer(&prepared, &outcome)?, outcome.effect == Effect::Deleted)),
+            }
+        }
+    }
+
+    /// Reads a request and makes its plan. `cause` is this operation's own, 0 for the call's.
+    pub(crate) async fn prepare(&self, operation: &Operation, cause: i64) -> Result<Prepared> {
+        if cause < 0 {
+            return Err(errors::bad_request("cause must be a revision: 0 or more"));
+        }
+        let prepared = match operation {
+            Operation::Create(asked) => self.prepare_create(asked).await,
+            Operation::Update(asked) => prepare_update(asked),
+            Operation::Patch(asked) => prepare_patch(asked),
+            Operation::Delete(asked) => self.prepare_delete(asked),
+            Operation::Bind(asked) => self.prepare_bind(asked),
+        }?;
+        Ok(Prepared { cause, ..prepared })
+    }
+
+    async fn prepare_create(&self, asked: &CreateRequest) -> Result<Prepared> {
+        let info = request::kind_of(asked.object.as_ref())?;
+        let sent = asked
+            .object
+            .as_ref()
+            .map(|object| object.bytes.clone())
+            .unwrap_or_default();
+        let classes = match info.number {
+            Pod::NUMBER => self.all::<PriorityClass>(None).await?,
+            _ => Vec::new(),
+        };
+        let new = self.with_rng(|rng| {
+            let mut around = Surroundings {
+                now: self.now(),
+                rng,
+                classes: &classes,
+            };
+            create::complete(info, &sent, &mut around)
+        })?;
+        if info.namespaced {
+            let namespace = self.namespace(&new.namespace)?;
+            admission::namespace::check_create(info, &new.name, &new.namespace, namespace.as_ref())?;
+        }
+        Ok(Prepared {
+            dry_run: asked.dry_run,
+            ..prepared(
+                info,
+                Key::new(&info.resource(), &new.namespace, &new.name),
+                create::plan(info, &new),
+            )
+        })
+    }
+
+    fn prepare_delete(&self, asked: &DeleteRequest) -> Result<Prepared> {
+        let info = request::kind(&asked.kind)?;
+        let key = request::key(info, &asked.namespace, &asked.name)?;
+        let options = asked.options.clone().unwrap_or_default();
+        deletion::validate_options(&options)?;
+        let dry_run = deletion::is_dry_run(&options);
+        let plan = delete::plan(info, asked.name.clone(), options, self.now());
+        Ok(Prepared {
+            dry_run,
+            ..prepared(info, key, plan)
+        })
+    }
+
+    fn prepare_bind(&self, asked: &BindRequest) -> Result<Prepared> {
+        let info = kinds::of::<Pod>();
+        let key = request::key(info, &asked.namespace, &asked.name)?;
+        // The node's name ends up in the Pod's spec, where it must be a name.
+        request::key(kinds::lookup("nodes").unwrap_or(info), "", &asked.node)
+            .map_err(|_| errors::bad_request("node must be the name of a Node"))?;
+        let (asked, now) = (asked.clone(), self.now());
+        let plan: Plan = Box::new(move |current| {
+            let Some(current) = current else {
+                return Err(errors::not_found(info, &asked.name));
+            };
+            let mut pod: Pod = update::decode_stored(&current.value)?;
+            pod::bind(info, &mut pod, &asked.uid, &asked.node, now)?;
+            Ok(Desired::Put(pod.encode_to_vec().into()))
+        });
+        Ok(prepared(info, key, plan))
+    }
+
+    fn namespace(&self, name: &str) -> Result<Option<Namespace>> {
+        let key = Key::new(&kinds::of::<Namespace>().resource(), "", name);
+        let stored = self.cache().get(&key);
+        stored
+            .map(|stored| update::decode_stored(&stored.bytes))
+            .transpose()
+    }
+}
+
+/// The usual: an operation on one object that answers with it.
+pub(crate) fn prepared(info: &'static KindInfo, key: Key, plan: Plan) -> Prepared {
+    Prepared {
+        info,
+        key,
+        cause: 0,
+        dry_run: false,
+        answer: Answer::Object,
+        plan,
+    }
+}
+
+/// The kind that an update writes: the object's own, or for a Scale the one that the request names.
+fn update_kind(asked: &UpdateRequest) -> Result<&'static KindInfo> {
+    match &asked.object {
+        Some(object) if object.number == Scale::NUMBER => request::kind(&asked.kind),
+        object => request::kind_of(object.as_ref()),
+    }
+}
+
+fn prepare_update(asked: &UpdateRequest) -> Result<Prepared> {
+    let info = update_kind(asked)?;
+    let part = Subresource::parse(info, &asked.subresource)?;
+    let sent = asked.object.clone().unwrap_or_default();
+    if (part == Subresource::Scale) != (sent.number == Scale::NUMBER) {
+        return Err(errors::bad_request(
+            "a Scale, and nothing else, is written to the subresource \"scale\"",
+        ));
+    }
+    if part == Subresource::Scale {
+        let value = strategy::read_message(sent.number, "Scale", &sent.bytes)?;
+        let scale = Scale::decode(value).map_err(|error| errors::bad_request(error.to_string()))?;
+        scale::check(info)?;
+        let key = request::key(info, &scale.meta().namespace, &scale.meta().name)?;
+        let plan: Plan = Box::new(move |current| match current {
+            None => Err(errors::not_found(info, &scale.meta().name)),
+            Some(current) => patch::rescale(info, &scale, current),
+        });
+        return Ok(Prepared {
+            dry_run: asked.dry_run,
+            answer: Answer::Scale,
+            ..prepared(info, key, plan)
+        });
+    }
+    let value = strategy::defaulted(info, &strategy::read(info, &sent.bytes)?)?;
+    let mut new = create::parse(info, &value)?;
+    create::settle_namespace(info, &mut new);
+    let key = request::key(info, &new.meta.namespace, &new.meta.name)?;
+    let plan: Plan = Box::new(move |current| update::plan(info, part, &new, current));
+    Ok(Prepared {
+        dry_run: asked.dry_run,
+        ..prepared(info, key, plan)
+    })
+}
+
+fn prepare_patch(asked: &PatchRequest) -> Result<Prepared> {
+    let info = request::kind(&asked.kind)?;
+    let part = Subresource::parse(info, &asked.subresource)?;
+    let key = request::key(info, &asked.namespace, &asked.name)?;
+    let plan = patch::plan(
+        info,
+        part,
+        asked.name.clone(),
+        asked.r#type(),
+        asked.patch.clone(),
+    )?;
+    let answer = match part {
+        Subresource::Scale => Answer::Scale,
+        _ => Answer::Object,
+    };
+    Ok(Prepared {
+        dry_run: asked.dry_run,
+        answer,
+        ..prepared(info, key, plan)
+    })
+}
+
+/// What a client gets for an outcome.
+pub(crate) fn answer(prepared: &Prepared, outcome: &Outcome) -> Result<Object> {
+    let info = prepared.info;
+    let Some(stored) = &outcome.object else {
+        return Err(errors::internal(format!(
+            "a {} was written and is nowhere",
+            info.kind
+        )));
+    };
+    if prepared.answer == Answer::Scale {
+        let scale = scale::read(info, &stored.bytes, stored.revision)?;
+        return Ok(Object::encode_from(&scale));
+    }
+    Ok(Object {
+        number: info.number,
+        bytes: stored.bytes.clone(),
+    })
+}
+
+/// Whether a write failed because its name is taken.
+pub(crate) fn is_taken(status: &Status) -> bool {
+    Reason::of(status) == Some(Reason::AlreadyExists)
+}
