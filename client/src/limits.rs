@@ -32,9 +32,9 @@ pub const BATCH_OPERATIONS: usize = 1000;
 /// The most bytes of writes in one Batch call: the server's limit of 4 MiB a message, less room for framing.
 pub const BATCH_BYTES: usize = (4 << 20) - (64 << 10);
 
-/// A watch on which nothing comes for this long, not even a bookmark, is taken for dead and opened again. Several times
+/// A watch on which nothing comes for this long, not even a bookmark, is taken for dead and opened again. Many times
 /// the pace of the server's bookmarks, so that a late one costs nothing.
-pub const STALLED_AFTER: Duration = Duration::from_secs(60);
+pub const STALLED_AFTER: Duration = Duration::from_secs(15);
 
 /// How many deltas wait between the task that reads the stream and the one that applies them. Enough to keep both
 /// busy; a reader that stays behind makes the stream wait, and the server feeds it from history later.

@@ -14,8 +14,6 @@
 
 mod fields;
 mod patch;
-#[cfg(test)]
-mod tests;
 
 use crate::cache::{Cache, CacheEvent, Metadata, Watch};
 use crate::controller::{Action, Controller, DeleteAction, EventAction, Plan};
