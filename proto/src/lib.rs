@@ -2,6 +2,7 @@
 //!
 //! - [`api`] and [`apimachinery`]: Kubernetes' objects, wire-compatible with upstream's own protobuf.
 //! - [`orrery`]: our services. The gRPC stubs need the feature `grpc`; what is pure does without.
+//! - [`etcd`]: what storage calls of etcd.
 //! - [`Object`] and [`EventFrame`]: the two messages written by hand, because they travel as encoded bytes.
 //! - [`Kind`]: what every arm of `orrery.v1.Object` has in common.
 //! - [`descriptors`]: the schema at run time, with our field options.
@@ -17,6 +18,10 @@ mod watch_event;
 
 pub use generated::k8s::io::{api, apimachinery};
 pub use generated::orrery;
+/// The part of etcd's v3 API that storage calls. Not in [`descriptors`]: we do not serve it.
+pub mod etcd {
+    pub use crate::generated::{etcdserverpb, mvccpb};
+}
 pub use kind::Kind;
 pub use object::Object;
 pub use watch_event::{Event, EventFrame, EventType};

@@ -40,7 +40,9 @@ fn generate(proto: &Path) -> Result<Files> {
 
     let mut bare = protox::Compiler::new([proto])?;
     bare.include_imports(true).include_source_info(false);
-    bare.open_files(&sources)?;
+    // etcd's API is one that we call. Reflection lists the descriptors' services as ones that we serve.
+    let etcd = proto.join("etcd");
+    bare.open_files(sources.iter().filter(|source| !source.starts_with(&etcd)))?;
 
     let out = std::env::temp_dir().join(format!("orrery-codegen-{}", std::process::id()));
     fs::create_dir_all(&out)?;
