@@ -2,11 +2,12 @@
 //! cache and the watch hub.
 //!
 //! - [`store`]: the trait [`store::Store`] and the plain data it speaks in.
-//! - [`embedded`]: the engine for one machine, on fjall.
+//! - [`embedded`]: the engine for one machine, on fjall. [`etcd`]: the engine for several.
 //! - [`memory`]: a store for tests.
 //! - [`cache`]: every live object in memory; [`list`] reads them, [`write`](mod@write) changes them, [`watch`] follows them.
 
 pub mod embedded;
+pub mod etcd;
 pub mod store;
 
 pub mod cache;

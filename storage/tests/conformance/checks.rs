@@ -328,10 +328,9 @@ pub(crate) async fn compaction_drops_the_log_and_keeps_the_objects(store: Shared
     let mut following = store.changes(removal.revision).await.unwrap();
 
     store.compact(removal.revision).await.unwrap();
-    assert_eq!(
-        store.revisions().await.unwrap(),
-        (after.revision, removal.revision)
-    );
+    let (newest, compacted) = store.revisions().await.unwrap();
+    assert!(newest >= after.revision);
+    assert_eq!(compacted, removal.revision);
     let snapshot = store.load("").await.unwrap();
     assert_eq!(snapshot.compacted, removal.revision);
     assert_eq!(values(&snapshot.entries), [("hot", &b"3"[..]), ("kept", b"1")]);

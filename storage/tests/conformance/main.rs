@@ -1,6 +1,9 @@
 //! One suite for every engine: what `store` promises, and a comparison with a sequential model.
 
+#![allow(clippy::print_stderr, reason = "a test that skips says so")]
+
 mod checks;
+mod etcd_server;
 
 use component_base::clock::Clock;
 use std::sync::Arc;
@@ -59,4 +62,36 @@ mod embedded_engine {
         )*};
     }
     for_every_check!(tests);
+}
+
+mod etcd_engine {
+    use super::{checks, etcd_server::EtcdServer};
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    const NEVER: Duration = Duration::from_secs(1 << 30);
+
+    macro_rules! run_all {
+        ($($check:ident)*) => {
+            /// One server for all: each check has a prefix of its own, and they come one after the other, since
+            /// compaction is for the whole of etcd.
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn keeps_every_promise() {
+                let Some(server) = EtcdServer::start().await else {
+                    skipped();
+                    return;
+                };
+                $(
+                    eprintln!("{}", stringify!($check));
+                    let store = server.store(concat!("/", stringify!($check)), NEVER).await;
+                    checks::$check(Arc::new(store)).await;
+                )*
+            }
+        };
+    }
+    for_every_check!(run_all);
+
+    pub(crate) fn skipped() {
+        eprintln!("skipped: no etcd on this machine (Debian: apt-get install etcd-server)");
+    }
 }
