@@ -279,6 +279,11 @@ impl<'a> Writer<'a, '_> {
         self.out.push(b':');
         match value {
             Some(value) => self.value(field.kind, value, depth),
+            // Go reads an entry without a value as empty bytes, not as none.
+            None if field.kind == Kind::Bytes => {
+                self.out.extend_from_slice(b"\"\"");
+                Ok(())
+            }
             None => self.zero(field.kind, depth),
         }
         .map_err(|fault| fault.below(Segment::Key(key.to_owned())))

@@ -3,7 +3,7 @@
 //! In: a file's text. Out: one tree a document, with the line that it starts on and the place of every field, so that
 //! an error found later still names its line. And back: a tree as kubectl prints it.
 //!
-//! Invariant: memory is bounded by [`MAX_NODES`], whatever aliases the text plays with.
+//! Invariant: memory is bounded by [`MAX_NODES`] and [`MAX_REPLAYED`], whatever aliases the text plays with.
 
 use super::fault::{Fault, FaultKind, Faults, Place, Segment};
 use super::schema::MAX_DEPTH;
@@ -16,6 +16,9 @@ use std::fmt;
 
 /// Values in one file, aliases counted as often as they are used. A 1.5 MiB object of short fields has fewer.
 const MAX_NODES: usize = 500_000;
+
+/// Events that aliases may add to a document. Manifests share a few blocks between containers, not more.
+const MAX_REPLAYED: usize = 50_000;
 
 /// Documents in one file: `kubectl get -A -o yaml` of a large cluster, split.
 const MAX_DOCUMENTS: usize = 100_000;
@@ -90,6 +93,9 @@ pub fn documents(text: &str) -> impl Iterator<Item = Result<Document, DocumentEr
             max_depth: MAX_DEPTH,
             max_nodes: MAX_NODES,
             max_documents: MAX_DOCUMENTS,
+        },
+        alias_limits: serde_saphyr::alias_limits! {
+            max_total_replayed_events: MAX_REPLAYED,
         },
         // As kubectl reads file modes: 0644 is octal.
         legacy_octal_numbers: true,
@@ -240,5 +246,208 @@ impl<'de> Visitor<'de> for ContentVisitor {
             map.push(entry);
         }
         Ok(Content::Map(map))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proto::Kind as _;
+    use proto::api::core::v1::{ConfigMap, Pod};
+
+    fn all(text: &str) -> Vec<Result<Document, DocumentError>> {
+        documents(text).collect()
+    }
+
+    fn only(text: &str) -> Value {
+        let mut documents = all(text);
+        assert_eq!(documents.len(), 1, "{text}");
+        documents.remove(0).unwrap().value
+    }
+
+    #[test]
+    fn a_file_holds_documents_and_each_knows_its_line() {
+        let text = "# two objects\n---\nkind: A\n---\n# nothing\n---\n{\"kind\": \"B\"}\n...\n";
+        let found: Vec<(usize, usize, Value)> = documents(text)
+            .map(|document| document.unwrap())
+            .map(|d| (d.index, d.line, d.value))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                (0, 3, serde_json::json!({"kind": "A"})),
+                (1, 7, serde_json::json!({"kind": "B"}))
+            ]
+        );
+        assert!(all("").is_empty());
+        assert!(all("---\n---\n").is_empty());
+    }
+
+    #[test]
+    fn scalars_are_typed_as_kubectl_types_them() {
+        let value = only(
+            "mode: 0644\nsize: 5\nhalf: 0.5\non: true\nnone: ~\ntext: \"5\"\ntime: 2026-01-02T03:04:05Z\n",
+        );
+        assert_eq!(
+            value,
+            serde_json::json!({
+                "mode": 420, "size": 5, "half": 0.5, "on": true, "none": null, "text": "5",
+                "time": "2026-01-02T03:04:05Z",
+            })
+        );
+    }
+
+    #[test]
+    fn faults_name_their_line_in_the_file() {
+        let text = "apiVersion: v1\nkind: ConfigMap\n---\napiVersion: v1\nkind: Pod\nspec:\n  containers:\n  - name: web\n    env:\n    - name: PORT\n      value: 80\n    imag: nginx\n";
+        let documents = all(text);
+        assert_eq!(
+            documents[0]
+                .as_ref()
+                .unwrap()
+                .decode(Unknown::Strict)
+                .unwrap()
+                .number,
+            ConfigMap::NUMBER
+        );
+        let faults = documents[1]
+            .as_ref()
+            .unwrap()
+            .decode(Unknown::Strict)
+            .unwrap_err();
+        let faults: Vec<String> = faults.0.iter().map(Fault::to_string).collect();
+        assert_eq!(
+            faults,
+            [
+                "line 11, column 14: spec.containers[0].env[0].value: expected a string, got integer `80`",
+                "line 12, column 11: unknown field \"spec.containers[0].imag\"",
+            ]
+        );
+    }
+
+    #[test]
+    fn text_that_is_no_yaml_names_document_and_line() {
+        let found = all("kind: A\n---\nkind: [A\n");
+        assert!(found[0].is_ok());
+        let error = found[1].as_ref().unwrap_err();
+        assert_eq!(error.index, 1);
+        assert!(error.fault.place.is_some_and(|place| place.line >= 3), "{error}");
+        assert!(error.to_string().starts_with("document 2: "), "{error}");
+    }
+
+    #[test]
+    fn keys_that_are_there_twice_are_refused() {
+        let error = all("kind: A\nmetadata:\n  name: a\n  name: b\n")
+            .remove(0)
+            .unwrap_err();
+        assert_eq!(error.fault.place.map(|place| place.line), Some(4), "{error}");
+    }
+
+    #[test]
+    fn anchors_work_and_bombs_are_refused() {
+        assert_eq!(
+            only("a: &x {b: 1}\nc: *x\n"),
+            serde_json::json!({"a": {"b": 1}, "c": {"b": 1}})
+        );
+        let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+        for i in 1..10 {
+            let before = format!("*a{}, ", i - 1).repeat(10);
+            bomb.push_str(&format!("a{i}: &a{i} [{before}]\n"));
+        }
+        assert!(all(&bomb).remove(0).is_err());
+        let deep = "[".repeat(10_000);
+        assert!(all(&deep).iter().any(Result::is_err));
+    }
+
+    #[test]
+    fn objects_are_printed_as_kubectl_prints_them() {
+        let text = "apiVersion: v1\nkind: Pod\nmetadata:\n  annotations:\n    empty: ''\n    number: '80'\n    truth: 'yes'\n  name: web\nspec:\n  containers:\n  - args:\n    - --listen=:8080\n    image: nginx:1.27\n    name: web\n    resources: {}\nstatus: {}\n";
+        let document = all(text).remove(0).unwrap();
+        let decoded = document.decode(Unknown::Strict).unwrap();
+        assert_eq!(decoded.number, Pod::NUMBER);
+        assert_eq!(
+            super::super::to_yaml(decoded.number, &decoded.bytes)
+                .unwrap()
+                .replace('"', "'"),
+            text
+        );
+    }
+
+    #[test]
+    fn what_is_printed_reads_back_the_same() {
+        for text in [
+            "",
+            " ",
+            "yes",
+            "no",
+            "on",
+            "y",
+            "true",
+            "null",
+            "~",
+            "0644",
+            "0x1f",
+            "1e3",
+            "1_000",
+            ".5",
+            "-",
+            "- a",
+            "a: b",
+            "a #b",
+            "#a",
+            "&a",
+            "*a",
+            "!a",
+            "|",
+            ">",
+            "%",
+            "@",
+            "`",
+            "{",
+            "[",
+            "a\nb",
+            "a\nb\n",
+            "\n",
+            "  a\nb",
+            "a\tb",
+            "\u{1}",
+            "é\u{1f600}",
+            "2026-01-02",
+            "2026-01-02T03:04:05Z",
+            "12:30:45",
+            "---",
+            "...",
+            "=",
+            "<<",
+            "\"",
+            "'",
+            "a\r\nb",
+            "trailing ",
+            "\u{feff}",
+            "\u{85}",
+            "\u{2028}",
+            "inf",
+            ".nan",
+            "+1",
+            "0o17",
+            "0b1",
+        ] {
+            for value in [
+                serde_json::json!({ "a": text, "b": [text] }),
+                serde_json::json!({ text: 1 }),
+            ] {
+                let printed = print(&value);
+                assert_eq!(only(&printed), value, "{printed}");
+            }
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_survives_printing(text: String, key: String) {
+            let value = serde_json::json!({ "kind": { key: [text] } });
+            let printed = print(&value);
+            proptest::prop_assert_eq!(only(&printed), value, "{}", printed);
+        }
     }
 }
