@@ -7,7 +7,10 @@
 
 use crate::kinds;
 use prost::encoding::{WireType, encode_key};
-use prost_reflect::{Cardinality, FieldDescriptor, Kind as ProtoKind, MessageDescriptor, Value};
+use prost_reflect::{
+    Cardinality, DescriptorPool, ExtensionDescriptor, FieldDescriptor, Kind as ProtoKind, MessageDescriptor,
+    Value,
+};
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
@@ -254,10 +257,11 @@ fn compile() -> Schema {
         })
         .collect();
     let standing_alone: Vec<u16> = by_arm.values().copied().collect();
+    let options = Options::new(pool);
     let messages = descriptors
         .iter()
         .enumerate()
-        .map(|(i, m)| compile_message(m, &by_name, standing_alone.contains(&(i as u16))))
+        .map(|(i, m)| compile_message(m, &by_name, &options, standing_alone.contains(&(i as u16))))
         .collect();
     Schema {
         messages,
@@ -266,21 +270,28 @@ fn compile() -> Schema {
     }
 }
 
-fn compile_message(descriptor: &MessageDescriptor, by_name: &HashMap<String, u16>, alone: bool) -> Message {
+fn compile_message(
+    descriptor: &MessageDescriptor,
+    by_name: &HashMap<String, u16>,
+    options: &Options,
+    alone: bool,
+) -> Message {
     let mut fields = Vec::new();
     for field in descriptor.fields() {
-        if !option(&field, "inline") {
-            fields.push(compile_field(&field, 0, by_name));
+        let flags = options.of(&field);
+        if !flags.inline {
+            fields.push(compile_field(&field, 0, by_name, &flags));
             continue;
         }
         let inlined = message_of(&field).expect("only messages are inlined");
         for inner in inlined.fields() {
+            let flags = options.of(&inner);
             assert!(
-                !option(&inner, "inline"),
+                !flags.inline,
                 "{}: inlining goes one level deep",
                 inner.full_name()
             );
-            fields.push(compile_field(&inner, field.number(), by_name));
+            fields.push(compile_field(&inner, field.number(), by_name, &flags));
         }
     }
     fields.sort_by(|a, b| a.name.cmp(&b.name));
@@ -329,14 +340,21 @@ fn slot(targets: &mut Vec<Target>, number: u32) -> &mut Target {
     &mut targets[number]
 }
 
-fn compile_field(field: &FieldDescriptor, outer: u32, by_name: &HashMap<String, u16>) -> Field {
+fn compile_field(
+    field: &FieldDescriptor,
+    outer: u32,
+    by_name: &HashMap<String, u16>,
+    flags: &Flags,
+) -> Field {
     let (kind, shape) = match message_of(field).filter(|_| field.is_map()) {
         Some(entry) => {
             let value = entry.map_entry_value_field();
-            (kind_of(&value, by_name), Shape::Map)
+            (kind_of(&value, by_name, flags.micro), Shape::Map)
         }
-        None if field.cardinality() == Cardinality::Repeated => (kind_of(field, by_name), Shape::List),
-        None => (kind_of(field, by_name), Shape::Single),
+        None if field.cardinality() == Cardinality::Repeated => {
+            (kind_of(field, by_name, flags.micro), Shape::List)
+        }
+        None => (kind_of(field, by_name, flags.micro), Shape::Single),
     };
     let wire_type = if shape == Shape::Map {
         WireType::LengthDelimited
@@ -353,12 +371,12 @@ fn compile_field(field: &FieldDescriptor, outer: u32, by_name: &HashMap<String, 
         key,
         kind,
         shape,
-        always: option(field, "always"),
+        always: flags.always,
         presence: field.field_descriptor_proto().proto3_optional(),
     }
 }
 
-fn kind_of(field: &FieldDescriptor, by_name: &HashMap<String, u16>) -> Kind {
+fn kind_of(field: &FieldDescriptor, by_name: &HashMap<String, u16>, micro: bool) -> Kind {
     match field.kind() {
         ProtoKind::Bool => Kind::Bool,
         ProtoKind::Int32 => Kind::Int32,
@@ -366,7 +384,7 @@ fn kind_of(field: &FieldDescriptor, by_name: &HashMap<String, u16>) -> Kind {
         ProtoKind::String => Kind::String,
         ProtoKind::Bytes => Kind::Bytes,
         ProtoKind::Message(m) => match m.full_name() {
-            "google.protobuf.Timestamp" if option(field, "micro") => Kind::MicroTime,
+            "google.protobuf.Timestamp" if micro => Kind::MicroTime,
             "google.protobuf.Timestamp" => Kind::Time,
             "k8s.io.apimachinery.pkg.api.resource.Quantity" => Kind::Quantity,
             "k8s.io.apimachinery.pkg.util.intstr.IntOrString" => Kind::IntOrString,
@@ -386,13 +404,42 @@ fn message_of(field: &FieldDescriptor) -> Option<MessageDescriptor> {
     }
 }
 
-/// Whether the boolean option `orrery.<name>` is set.
-fn option(field: &FieldDescriptor, name: &str) -> bool {
-    let extension = field
-        .parent_pool()
-        .get_extension_by_name(&format!("orrery.{name}"))
-        .expect("schema.proto declares it");
-    matches!(*field.options().get_extension(&extension), Value::Bool(true))
+/// The field options that JSON depends on.
+struct Options {
+    inline: ExtensionDescriptor,
+    always: ExtensionDescriptor,
+    micro: ExtensionDescriptor,
+}
+
+/// Those of one field.
+struct Flags {
+    inline: bool,
+    always: bool,
+    micro: bool,
+}
+
+impl Options {
+    fn new(pool: &DescriptorPool) -> Self {
+        let option = |name| {
+            pool.get_extension_by_name(name)
+                .expect("schema.proto declares it")
+        };
+        Self {
+            inline: option("orrery.inline"),
+            always: option("orrery.always"),
+            micro: option("orrery.micro"),
+        }
+    }
+
+    fn of(&self, field: &FieldDescriptor) -> Flags {
+        let options = field.options();
+        let is_set = |option| matches!(*options.get_extension(option), Value::Bool(true));
+        Flags {
+            inline: is_set(&self.inline),
+            always: is_set(&self.always),
+            micro: is_set(&self.micro),
+        }
+    }
 }
 
 /// Package `k8s.io.api.<directory>.<version>` names its group by directory; the registry knows the group's full name.

@@ -46,6 +46,15 @@ pub struct DocumentError {
 }
 
 impl Document {
+    fn new(index: usize, places: Node) -> Self {
+        Self {
+            index,
+            line: places.place.line,
+            value: places.value(),
+            places,
+        }
+    }
+
     /// Reads the object; faults name their lines in the file.
     pub fn decode(&self, unknown: Unknown) -> Result<Decoded, Faults> {
         super::from_value(&self.value, unknown)
@@ -86,7 +95,7 @@ impl Document {
     }
 }
 
-/// The documents of a manifest, in order. After a fault of syntax there are no more.
+/// The objects of a manifest, in order; the items of a `List` one by one, with the index of its document. After a fault of syntax there are no more.
 pub fn documents(text: &str) -> impl Iterator<Item = Result<Document, DocumentError>> {
     let options = serde_saphyr::options! {
         budget: serde_saphyr::budget! {
@@ -105,18 +114,35 @@ pub fn documents(text: &str) -> impl Iterator<Item = Result<Document, DocumentEr
     let mut bytes = text.as_bytes();
     let nodes: Vec<Result<Node, serde_saphyr::Error>> =
         serde_saphyr::read_with_options::<_, Node>(&mut bytes, options).collect();
-    nodes.into_iter().enumerate().map(|(index, node)| match node {
-        Ok(places) => Ok(Document {
-            index,
-            line: places.place.line,
-            value: places.value(),
-            places,
-        }),
-        Err(error) => Err(DocumentError {
-            index,
-            fault: syntax(&error),
-        }),
-    })
+    nodes
+        .into_iter()
+        .enumerate()
+        .flat_map(|(index, node)| match node {
+            Ok(node) => objects(node)
+                .into_iter()
+                .map(|node| Ok(Document::new(index, node)))
+                .collect(),
+            Err(error) => vec![Err(DocumentError {
+                index,
+                fault: syntax(&error),
+            })],
+        })
+}
+
+/// The items of a `List` or `PodList`, as `kubectl get -o yaml` prints them; any other document as it is.
+fn objects(document: Node) -> Vec<Node> {
+    let Content::Map(entries) = &document.content else {
+        return vec![document];
+    };
+    let is_list = entries.iter().any(|(name, node)| {
+        name == "kind"
+            && matches!(&node.content, Content::Scalar(Value::String(kind)) if kind.ends_with("List"))
+    });
+    let items = entries.iter().find_map(|(name, node)| match &node.content {
+        Content::List(items) if name == "items" && is_list => Some(items.clone()),
+        _ => None,
+    });
+    items.unwrap_or_else(|| vec![document])
 }
 
 fn syntax(error: &serde_saphyr::Error) -> Fault {
@@ -281,6 +307,29 @@ mod tests {
         );
         assert!(all("").is_empty());
         assert!(all("---\n---\n").is_empty());
+    }
+
+    #[test]
+    fn the_items_of_a_list_are_objects_of_their_own() {
+        let text = "kind: List\nitems:\n- kind: A\n- kind: B\n---\nkind: C\n";
+        let found: Vec<(usize, usize, Value)> = documents(text)
+            .map(|document| document.unwrap())
+            .map(|d| (d.index, d.line, d.value["kind"].clone()))
+            .collect();
+        assert_eq!(
+            found,
+            [(0, 3, "A".into()), (0, 4, "B".into()), (1, 6, "C".into())]
+        );
+    }
+
+    #[test]
+    fn json_is_read_however_it_is_indented() {
+        let value = serde_json::json!({"kind": "A", "spec": {"a": [1, "b"], "c": null}});
+        assert_eq!(
+            only("{\n\t\"kind\": \"A\",\n\t\"spec\": {\n\t\t\"a\": [1,\n\t\t\t\"b\"],\n\t\t\"c\":null}\n}\n"),
+            value
+        );
+        assert_eq!(only(&value.to_string()), value);
     }
 
     #[test]
