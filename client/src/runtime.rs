@@ -89,6 +89,8 @@ impl Runtime {
                 .next_due()
                 .filter(|_| self.batches < BATCHES_IN_FLIGHT);
             tokio::select! {
+                // In this order always, so that a run can be repeated.
+                biased;
                 () = shutdown.cancelled() => break,
                 Some(flown) = self.flights.join_next(), if !self.flights.is_empty() => match flown {
                     Ok(flown) => self.land(flown),

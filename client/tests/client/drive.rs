@@ -5,6 +5,7 @@ use crate::toy::{Toy, set};
 use client::{Action, Controller, run_controllers};
 use component_base::metrics::Registry;
 use component_base::ready::Progress;
+use component_base::rng::Seed;
 use component_base::shutdown::Shutdown;
 use proto::Kind;
 use proto::api::apps::v1::ReplicaSet;
@@ -24,6 +25,10 @@ struct Cluster {
 
 impl Cluster {
     fn start() -> Self {
+        Self::of(Toy::default())
+    }
+
+    fn of(toy: Toy) -> Self {
         let (fake, metrics) = (Fake::start(), Registry::new());
         let (progress, shutdown) = (Progress::new("starting"), Shutdown::new());
         let (client, m, p, s) = (
@@ -32,7 +37,7 @@ impl Cluster {
             progress.clone(),
             shutdown.clone(),
         );
-        let controllers: Vec<Box<dyn Controller>> = vec![Box::new(Toy { greedy: false })];
+        let controllers: Vec<Box<dyn Controller>> = vec![Box::new(toy)];
         let task =
             tokio::spawn(async move { run_controllers(client, controllers, vec![], &m, &p, &s).await });
         Self {
@@ -55,6 +60,29 @@ impl Cluster {
             event.object.as_ref().unwrap().number == Pod::NUMBER && event.r#type() == proto::EventType::Added
         });
         pods.count()
+    }
+
+    fn scale(&self, replicas: i32) {
+        self.patch(json!({"spec": {"replicas": replicas}}));
+    }
+
+    /// Makes the ReplicaSet's key be reconciled.
+    fn wake(&self, round: i32) {
+        self.patch(json!({"metadata": {"labels": {"round": round.to_string()}}}));
+    }
+
+    fn patch(&self, patch: serde_json::Value) {
+        let set: ReplicaSet = self.fake.state().world.get("default", "web").unwrap();
+        self.fake.write(&Action::patch(&set, patch));
+    }
+
+    /// A counter's value; 0 where it was never counted.
+    fn count(&self, name: &str) -> u64 {
+        let text = self.metrics.encode();
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(&format!("controller_{name} ")));
+        line.map_or(0, |value| value.parse().unwrap())
     }
 
     async fn stop(self) {
@@ -115,27 +143,105 @@ async fn a_cache_that_lags_makes_nobody_act_twice() {
     for round in 0..20 {
         // Wakes the key again and again while its Pods are not yet seen.
         cluster.pass(1).await;
-        let set: ReplicaSet = cluster.fake.state().world.get("default", "web").unwrap();
-        cluster.fake.write(&Action::patch(
-            &set,
-            json!({"metadata": {"labels": {"round": round.to_string()}}}),
-        ));
+        cluster.wake(round);
     }
     cluster.pass(20).await;
     assert_eq!(
         (stored::<Pod>(&cluster.fake).len(), cluster.ever_created()),
         (3, 3)
     );
-    let set: ReplicaSet = cluster.fake.state().world.get("default", "web").unwrap();
-    cluster
-        .fake
-        .write(&Action::patch(&set, json!({"spec": {"replicas": 1}})));
-    cluster.pass(60).await;
+    cluster.scale(1);
+    for round in 0..20 {
+        cluster.pass(1).await;
+        cluster.wake(round);
+    }
+    cluster.pass(20).await;
     assert_eq!(
         (stored::<Pod>(&cluster.fake).len(), cluster.ever_created()),
         (1, 3)
     );
+    assert_eq!(
+        cluster.count(r#"writes_total{controller="toy",action="delete",result="ok"}"#),
+        2
+    );
+    assert_eq!(
+        cluster.count(r#"writes_total{controller="toy",action="delete",result="error"}"#),
+        0
+    );
     cluster.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_eviction_that_a_budget_refuses_is_asked_for_until_it_is_granted() {
+    let cluster = Cluster::of(Toy {
+        evicts: true,
+        ..Toy::default()
+    });
+    cluster.pass(1).await;
+    cluster.fake.write(&Action::create(&set(3)));
+    cluster.pass(5).await;
+    cluster.fake.state().protected = 7;
+    cluster.scale(0);
+    cluster.pass(120).await;
+    assert_eq!(
+        (stored::<Pod>(&cluster.fake).len(), cluster.ever_created()),
+        (0, 3)
+    );
+    assert_eq!(
+        cluster.count(r#"writes_total{controller="toy",action="evict",result="error"}"#),
+        7
+    );
+    cluster.stop().await;
+}
+
+/// Grows a ReplicaSet under every fault there is. Each Pod must be created exactly once.
+#[test]
+fn whatever_happens_each_pod_is_created_once() {
+    use rand::RngExt;
+    for seed in 0..30 {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let mut rng = Seed(seed).fork("chaos");
+            let cluster = Cluster::start();
+            cluster.fake.write(&Action::create(&set(1)));
+            let mut replicas = 1;
+            for round in 0..60 {
+                cluster
+                    .fake
+                    .clock
+                    .sleep(Duration::from_millis(rng.random_range(0..3000)))
+                    .await;
+                match rng.random_range(0..8) {
+                    0 => cluster.fake.disconnect(),
+                    1 => cluster.fake.state().faults.push_back(Fault::LoseAnswer),
+                    2 => cluster.fake.state().faults.push_back(Fault::Refuse),
+                    3 => cluster.fake.state().lag = Duration::from_millis(rng.random_range(0..8000)),
+                    4 => {
+                        let mut state = cluster.fake.state();
+                        state.compacted = state.world.cache().revision();
+                    }
+                    5 => cluster.fake.state().down ^= true,
+                    6 => cluster.wake(round),
+                    _ => {
+                        replicas += rng.random_range(0..4);
+                        cluster.scale(replicas);
+                    }
+                }
+            }
+            {
+                let mut state = cluster.fake.state();
+                (state.down, state.lag) = (false, Duration::ZERO);
+                state.faults.clear();
+            }
+            cluster.pass(300).await;
+            assert_eq!(cluster.ever_created(), replicas as usize, "seed {seed}");
+            cluster.stop().await;
+        });
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -13,6 +13,7 @@ use futures::FutureExt;
 use hyper_util::rt::TokioIo;
 use proto::meta::v1::Status;
 use proto::orrery::v1::batch_operation::Operation;
+use proto::orrery::v1::pods_server::{Pods, PodsServer};
 use proto::orrery::v1::resources_server::{Resources, ResourcesServer};
 use proto::orrery::v1::{self as api, batch_result};
 use proto::{Event, EventFrame, EventType, Kind, Object};
@@ -53,6 +54,8 @@ pub(crate) struct State {
     pub(crate) log: Vec<Event>,
     /// The faults of the next Batch calls.
     pub(crate) faults: VecDeque<Fault>,
+    /// So many evictions are refused, as by a disruption budget.
+    pub(crate) protected: usize,
     /// Connections are refused.
     pub(crate) down: bool,
     /// Watches say nothing, not even bookmarks.
@@ -75,6 +78,7 @@ impl Fake {
             world: World::new([]),
             log: Vec::new(),
             faults: VecDeque::new(),
+            protected: 0,
             down: false,
             frozen: false,
             lag: Duration::ZERO,
@@ -89,13 +93,12 @@ impl Fake {
             connections,
             clock: Clock::starting_at("2026-01-01T00:00:00Z".parse().unwrap()),
         };
-        let service = ResourcesServer::new(fake.clone());
+        let (resources, pods) = (ResourcesServer::new(fake.clone()), PodsServer::new(fake.clone()));
         let incoming = tokio_stream::wrappers::UnboundedReceiverStream::new(incoming);
-        tokio::spawn(
-            tonic::transport::Server::builder()
-                .add_service(service)
-                .serve_with_incoming(incoming),
-        );
+        let server = tonic::transport::Server::builder()
+            .add_service(resources)
+            .add_service(pods);
+        tokio::spawn(server.serve_with_incoming(incoming));
         fake
     }
 
@@ -426,6 +429,35 @@ impl Resources for Fake {
             Some(_) => Err(tonic::Status::unavailable("the connection broke")),
             None => Ok(Response::new(api::BatchResponse { results })),
         }
+    }
+}
+
+#[tonic::async_trait]
+impl Pods for Fake {
+    async fn bind(&self, _: Request<api::BindRequest>) -> Reply<Object> {
+        Err(to_tonic(failure(Reason::MethodNotAllowed, "not in these tests")))
+    }
+
+    async fn evict(&self, request: Request<api::EvictRequest>) -> Reply<api::EvictResponse> {
+        let caller = Caller::from_metadata(request.metadata())?;
+        let request = request.into_inner();
+        {
+            let mut state = self.state();
+            if state.protected > 0 {
+                state.protected -= 1;
+                return Err(to_tonic(failure(
+                    Reason::TooManyRequests,
+                    "the budget is used up",
+                )));
+            }
+        }
+        let key = key("pods", &request.namespace, &request.name);
+        let options = request.options.unwrap_or_default();
+        let action = Action::Evict(DeleteAction { key, options });
+        let pod = self
+            .apply(&action, &caller.actor, caller.cause)
+            .map_err(|status| to_tonic(*status))?;
+        Ok(Response::new(api::EvictResponse { pod: Some(pod) }))
     }
 }
 

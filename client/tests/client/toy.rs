@@ -9,8 +9,12 @@ use proto::api::apps::v1::{ReplicaSet, ReplicaSetSpec};
 use proto::api::core::v1::Pod;
 use proto::meta::v1::OwnerReference;
 
-/// Keeps `spec.replicas` Pods; `greedy` makes one more each time.
+/// Keeps `spec.replicas` Pods.
+#[derive(Default)]
 pub(crate) struct Toy {
+    /// Evicts where it would delete.
+    pub(crate) evicts: bool,
+    /// Makes one Pod more each time.
     pub(crate) greedy: bool,
 }
 
@@ -50,7 +54,11 @@ impl Controller for Toy {
             ));
         }
         for pod in pods.iter().skip(want) {
-            plan.push(Action::delete(&***pod));
+            plan.push(if self.evicts {
+                Action::evict(pod)
+            } else {
+                Action::delete(&***pod)
+            });
         }
         plan
     }

@@ -10,7 +10,7 @@ use serde_json::json;
 
 #[test]
 fn controllers_run_until_they_rest() {
-    let toy = Toy { greedy: false };
+    let toy = Toy::default();
     let mut world = World::of(&[&toy]);
     let stored = world.add(&set(3));
     assert_eq!(
@@ -44,7 +44,10 @@ fn controllers_run_until_they_rest() {
 #[test]
 #[should_panic(expected = "did not come to rest")]
 fn a_controller_that_never_rests_is_found() {
-    let toy = Toy { greedy: true };
+    let toy = Toy {
+        greedy: true,
+        ..Toy::default()
+    };
     let mut world = World::of(&[&toy]);
     world.add(&set(1));
     world.settle(&[&toy]);
