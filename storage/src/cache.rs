@@ -16,14 +16,14 @@
 
 use crate::event::{Draft, Stored};
 use crate::hub::Bells;
-use crate::list::Rewound;
+use crate::list::Snapshots;
 use crate::objects::Objects;
 use crate::recent::Recent;
 use crate::store::{Changes, Key, Revision, Store, StoreError};
 use apimachinery::kinds::KindInfo;
 use component_base::clock::Clock;
 use futures::StreamExt;
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
@@ -33,7 +33,7 @@ use tokio_util::task::AbortOnDropHandle;
 pub struct CacheConfig {
     /// The most recent changes kept.
     pub recent_changes: usize,
-    /// The most bytes that they may take.
+    /// The most bytes that their events may take. The objects before them take as much again at worst.
     pub recent_bytes: usize,
     /// Whether other processes write to the same store. Reads then need [`Cache::catch_up`] first.
     pub shared_store: bool,
@@ -61,7 +61,6 @@ pub struct Cache {
     pub(crate) shared: Arc<Shared>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Clock,
-    pub(crate) rewound: Mutex<Rewound>,
     shared_store: bool,
     _follower: AbortOnDropHandle<()>,
 }
@@ -71,6 +70,7 @@ pub(crate) struct Shared {
     state: RwLock<State>,
     progress: watch::Sender<Progress>,
     pub(crate) bells: Arc<Bells>,
+    snapshots: Mutex<Snapshots>,
 }
 
 /// Objects and recent changes, always at the same revision.
@@ -113,13 +113,13 @@ impl Cache {
                 failure: None,
             }),
             bells: Arc::new(Bells::new(revision)),
+            snapshots: Mutex::default(),
         });
         let follower = follow(Arc::clone(&shared), Arc::clone(&store), clock.clone(), changes);
         Ok(Arc::new(Self {
             shared,
             store,
             clock,
-            rewound: Mutex::default(),
             shared_store: config.shared_store,
             _follower: AbortOnDropHandle::new(tokio::spawn(follower)),
         }))
@@ -197,6 +197,10 @@ impl Shared {
         self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(crate) fn snapshots(&self) -> MutexGuard<'_, Snapshots> {
+        self.snapshots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn failure(&self) -> Option<StoreError> {
         self.progress.borrow().failure.clone()
     }
@@ -246,6 +250,7 @@ async fn follow(shared: Arc<Shared>, store: Arc<dyn Store>, clock: Clock, change
                 let drafts = chunk
                     .into_iter()
                     .map(|change| change.and_then(|change| Draft::new(&change)));
+                shared.snapshots().expire(clock.now());
                 shared.apply(drafts)
             }
             None => Err(StoreError::Unavailable("the feed of changes has ended".into())),

@@ -13,7 +13,6 @@ use crate::store::{Key, Revision, StoreError};
 use component_base::clock::Instant;
 use futures::StreamExt;
 use std::collections::{HashMap, VecDeque};
-use std::sync::PoisonError;
 use std::time::Duration;
 
 /// One page of a list.
@@ -36,9 +35,9 @@ const MAX_SNAPSHOTS: usize = 32;
 /// A client that has not asked for its next page for so long is served from the log instead.
 const SNAPSHOT_TTL: Duration = Duration::from_secs(60);
 
-/// The snapshots that unfinished lists have left behind, oldest first.
+/// The snapshots that lists of several pages have left behind, least recently used first.
 #[derive(Debug, Default)]
-pub(crate) struct Rewound(VecDeque<Snapshot>);
+pub(crate) struct Snapshots(VecDeque<Snapshot>);
 
 #[derive(Debug)]
 struct Snapshot {
@@ -48,25 +47,42 @@ struct Snapshot {
     used: Instant,
 }
 
-impl Rewound {
-    fn take(&mut self, number: u32, revision: Revision, now: Instant) -> Option<KindObjects> {
-        self.0
-            .retain(|snapshot| now.duration_since(snapshot.used) < SNAPSHOT_TTL);
+impl Snapshots {
+    /// Lets go of what nobody has asked for lately. The follower calls this with each batch: it is changes that make
+    /// an old snapshot hold memory.
+    pub(crate) fn expire(&mut self, now: Instant) {
+        while self
+            .0
+            .front()
+            .is_some_and(|oldest| now.duration_since(oldest.used) >= SNAPSHOT_TTL)
+        {
+            self.0.pop_front();
+        }
+    }
+
+    fn get(&mut self, number: u32, revision: Revision, now: Instant) -> Option<KindObjects> {
         let i = self
             .0
             .iter()
             .position(|s| s.number == number && s.revision == revision)?;
-        self.0.remove(i).map(|snapshot| snapshot.objects)
+        let snapshot = self.0.remove(i)?;
+        let objects = snapshot.objects.clone();
+        self.0.push_back(Snapshot {
+            used: now,
+            ..snapshot
+        });
+        Some(objects)
     }
 
-    fn put(&mut self, number: u32, revision: Revision, objects: KindObjects, now: Instant) {
-        self.0.retain(|s| s.number != number || s.revision != revision);
-        self.0.push_back(Snapshot {
-            number,
-            revision,
-            objects,
-            used: now,
-        });
+    fn keep(&mut self, number: u32, revision: Revision, objects: KindObjects, now: Instant) {
+        if self.get(number, revision, now).is_none() {
+            self.0.push_back(Snapshot {
+                number,
+                revision,
+                objects,
+                used: now,
+            });
+        }
         if self.0.len() > MAX_SNAPSHOTS {
             self.0.pop_front();
         }
@@ -108,11 +124,9 @@ impl Cache {
             });
         }
         items.truncate(limit);
-        let now = self.clock.now();
-        self.rewound
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .put(number, revision, objects, now);
+        self.shared
+            .snapshots()
+            .keep(number, revision, objects, self.clock.now());
         let remaining = unfiltered.then(|| scan.count_rest() + 1);
         let next = items.last().map(|(key, _)| key.clone());
         Ok(Page {
@@ -148,12 +162,7 @@ impl Cache {
             return Ok((objects, current));
         };
         self.check_not_future(revision)?;
-        let now = self.clock.now();
-        let kept = self
-            .rewound
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take(number, revision, now);
+        let kept = self.shared.snapshots().get(number, revision, self.clock.now());
         if let Some(objects) = kept {
             return Ok((objects, revision));
         }

@@ -221,7 +221,7 @@ pub trait Store: Send + Sync + 'static {
     /// Drops the log up to and including `to`. Objects stay. Does nothing when it is compacted further already.
     async fn compact(&self, to: Revision) -> Result<(), StoreError>;
 
-    /// The newest revision, and the one up to which the log is compacted.
+    /// The newest revision that made a change, which every feed comes to, and the one up to which the log is compacted.
     async fn revisions(&self) -> Result<(Revision, Revision), StoreError>;
 
     /// Does the writes that were taken, and lets go of what the engine holds: files, locks, connections. Every later
