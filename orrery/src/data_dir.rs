@@ -7,6 +7,7 @@
 //! DIR/run/components.json
 //! ```
 
+use crate::up::supervisor::Spec;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
@@ -24,6 +25,18 @@ pub struct Component {
     pub address: String,
     /// How often it was started again after it had died.
     pub restarts: u32,
+}
+
+impl Component {
+    /// A component that was not started yet.
+    pub fn down(spec: &Spec) -> Self {
+        Self {
+            name: spec.name.into(),
+            pid: None,
+            address: spec.address.clone(),
+            restarts: 0,
+        }
+    }
 }
 
 /// What an `orrery up` runs: the content of `run/components.json`.

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// A component that does not answer within this time is shown as silent.
-const ANSWER_WITHIN: Duration = Duration::from_secs(1);
+const ANSWER_WITHIN: Duration = Duration::from_millis(400);
 
 /// Show the components that `orrery up` started: process, address, health, and the revision that each has reached.
 #[derive(Debug, clap::Args)]
@@ -33,7 +33,7 @@ enum Format {
 
 /// A component with what it says of itself.
 #[derive(Debug, Serialize)]
-struct Row {
+pub struct Row {
     #[serde(flatten)]
     component: Component,
     health: &'static str,
@@ -45,18 +45,17 @@ struct Row {
 /// Runs the command.
 pub async fn run(args: Args, clock: Clock) -> Result<()> {
     let running = DataDir::new(args.data_dir)?.read_running()?;
-    let rows = futures::future::join_all(
-        running
-            .components
-            .into_iter()
-            .map(|component| ask(component, &clock)),
-    )
-    .await;
+    let rows = ask_all(running.components, &clock).await;
     match args.output {
         Format::Json => println!("{}", serde_json::to_string_pretty(&rows)?),
         Format::Table => print!("{}", table(&rows)),
     }
     Ok(())
+}
+
+/// Asks all components at once how they are.
+pub async fn ask_all(components: Vec<Component>, clock: &Clock) -> Vec<Row> {
+    futures::future::join_all(components.into_iter().map(|component| ask(component, clock))).await
 }
 
 async fn ask(component: Component, clock: &Clock) -> Row {
@@ -92,7 +91,8 @@ pub async fn status(address: &str) -> Result<ComponentStatus> {
     Ok(component.get_status(GetStatusRequest {}).await?.into_inner())
 }
 
-fn table(rows: &[Row]) -> Table {
+/// The rows as a table.
+pub fn table(rows: &[Row]) -> Table {
     let mut table = Table::new([
         "NAME", "PID", "ADDRESS", "HEALTH", "REVISION", "RESTARTS", "MEMORY",
     ]);

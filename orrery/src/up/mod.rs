@@ -5,8 +5,9 @@
 
 mod ports;
 pub mod supervisor;
+mod view;
 
-use crate::data_dir::DataDir;
+use crate::data_dir::{Component, DataDir};
 use anyhow::{Context, Result};
 use component_base::clock::Clock;
 use component_base::shutdown::Shutdown;
@@ -50,19 +51,22 @@ pub async fn run(args: Args, clock: Clock) -> Result<()> {
     let specs = specs(&args, &dir)?;
     let api = specs[0].address.clone();
     let shutdown = Shutdown::on_signals().context("cannot listen for Ctrl-C")?;
-    let (notices, mut heard) = mpsc::unbounded_channel();
+    let (notices, heard) = mpsc::unbounded_channel();
     println!("orrery: API on {api}, state in {}", dir.path().display());
+    let components = specs.iter().map(Component::down).collect();
     let supervisor = tokio::spawn(supervisor::supervise(
         specs,
         dir,
-        clock,
+        clock.clone(),
         notices,
         shutdown.clone(),
     ));
-    while let Some(notice) = heard.recv().await {
-        println!("orrery: {}", line(&notice));
-    }
-    supervisor.await.context("the supervisor broke")?
+    let shown = view::show(&api, components, heard, &clock).await;
+    // However the view ended, the cluster ends with it.
+    shutdown.trigger();
+    supervisor.await.context("the supervisor broke")??;
+    println!("orrery: stopped");
+    shown
 }
 
 /// What to run, apiserver first.
