@@ -21,6 +21,7 @@ pub(super) fn check(message: &'static Message, bytes: &[u8]) -> Findings {
     let mut checker = Checker {
         found: Findings::default(),
         path: Vec::new(),
+        depth: 0,
         scratch: Vec::new(),
     };
     checker.message(message, bytes);
@@ -30,6 +31,8 @@ pub(super) fn check(message: &'static Message, bytes: &[u8]) -> Findings {
 struct Checker {
     found: Findings,
     path: Vec<Segment>,
+    /// How many messages the walk is in.
+    depth: usize,
     /// Takes the copy that checking embedded JSON makes.
     scratch: Vec<u8>,
 }
@@ -45,7 +48,7 @@ impl Checker {
     }
 
     fn message(&mut self, message: &'static Message, bytes: &[u8]) {
-        if self.path.len() >= MAX_DEPTH {
+        if self.depth >= MAX_DEPTH {
             self.fault(Fault::new(
                 FaultKind::TooDeep,
                 format!("nested deeper than {MAX_DEPTH} levels"),
@@ -53,7 +56,9 @@ impl Checker {
             return;
         }
         let mut counts = vec![0; message.fields.len()];
+        self.depth += 1;
         self.records(message, &message.targets, &mut counts, bytes);
+        self.depth -= 1;
     }
 
     /// `counts` holds how many items of each list were seen, to number them by.
@@ -143,7 +148,7 @@ impl Checker {
                 Ok([]) => Ok(()),
                 Ok(json) => {
                     self.scratch.clear();
-                    raw::copy(json, &mut self.scratch)
+                    raw::copy(json, self.depth, &mut self.scratch)
                 }
                 Err(fault) => Err(fault),
             },

@@ -6,7 +6,7 @@
 //!
 //! - [`to_json`], [`to_json_pretty`], [`to_value`], [`to_yaml`]: what kubectl shows.
 //! - [`from_json`], [`from_json_as`], [`from_value`], [`from_value_as`], [`yaml::documents`]: what kubectl sends.
-//! - [`check_wire`], [`unknown_fields`]: what a hostile client may send.
+//! - [`check_wire`], [`unknown_fields`], [`canonical`]: what any client may send.
 //!
 //! Objects are named by their arm in `orrery.v1.Object` ([`proto::Kind::NUMBER`]); other messages (`Status`,
 //! `DeleteOptions`) go through [`Message`].
@@ -114,6 +114,14 @@ pub fn from_value_as(number: u32, value: &Value, unknown: Unknown) -> Result<Dec
         bytes,
         warnings,
     })
+}
+
+/// The object's canonical bytes: as prost writes them, without zero values and without fields that the schema does not
+/// have. Go's encoder writes zero values and sorts nothing; objects are compared in this form.
+pub fn canonical(number: u32, bytes: &[u8]) -> Result<Bytes, Faults> {
+    let mut json = Vec::with_capacity(bytes.len() * 2);
+    to_json(number, bytes, &mut json)?;
+    from_json_as(number, &json, Unknown::Strict).map(|decoded| decoded.bytes)
 }
 
 /// Whether the bytes are a well-formed object: wire types, lengths, UTF-8, times, embedded JSON, depth. Names every

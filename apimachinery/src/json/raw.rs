@@ -9,10 +9,10 @@ use super::schema::MAX_DEPTH;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use std::fmt;
 
-/// Appends `json`, checked and without its white space.
-pub(super) fn copy(json: &[u8], out: &mut Vec<u8>) -> Result<(), Fault> {
+/// Appends `json`, checked and without its white space. `depth` is how deep it stands in its object.
+pub(super) fn copy(json: &[u8], depth: usize, out: &mut Vec<u8>) -> Result<(), Fault> {
     let mut source = serde_json::Deserializer::from_slice(json);
-    Text { out, depth: 0 }
+    Text { out, depth }
         .deserialize(&mut source)
         .and_then(|()| source.end())
         .map_err(|error| Fault::new(FaultKind::InvalidValue, format!("no JSON: {error}")))
@@ -117,7 +117,7 @@ mod tests {
 
     fn check(json: &str) -> Result<String, Fault> {
         let mut out = Vec::new();
-        copy(json.as_bytes(), &mut out).map(|()| String::from_utf8(out).unwrap())
+        copy(json.as_bytes(), 1, &mut out).map(|()| String::from_utf8(out).unwrap())
     }
 
     #[test]

@@ -308,6 +308,16 @@ fn a_message_that_comes_in_two_pieces_is_merged() {
 }
 
 #[test]
+fn zero_values_and_unknown_fields_are_not_canonical() {
+    let mut pod = Pod::default();
+    pod.metadata_mut().name = "web".into();
+    let bytes = pod.encode_to_vec();
+    // As Go writes it: an empty spec and status; and field 99 from a later version.
+    let loose = [&bytes[..], &[0x12, 0x00, 0x1a, 0x00, 0x98, 0x06, 0x01]].concat();
+    assert_eq!(canonical(POD, &loose).unwrap(), bytes);
+}
+
+#[test]
 fn maps_are_sorted_whatever_order_they_come_in() {
     let text = again(POD, r#"{"metadata":{"labels":{"c":"3","a":"1","":"0","b":""}}}"#);
     assert!(

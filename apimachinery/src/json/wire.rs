@@ -76,12 +76,16 @@ fn take<'a>(bytes: &mut &'a [u8], length: u64) -> Result<&'a [u8], Fault> {
     Ok(head)
 }
 
-/// The last value of field `number` in a small message; last wins in protobuf.
-fn last<'a>(mut bytes: &'a [u8], number: u32) -> Result<Option<Payload<'a>>, Fault> {
+/// The last value of field `number` in a small message; last wins in protobuf. Every one of them must be readable.
+fn last<'a, T>(
+    mut bytes: &'a [u8],
+    number: u32,
+    read: fn(Payload<'a>) -> Result<T, Fault>,
+) -> Result<Option<T>, Fault> {
     let mut found = None;
     while let Some((n, payload)) = next_record(&mut bytes)? {
         if n == number {
-            found = Some(payload);
+            found = Some(read(payload)?);
         }
     }
     Ok(found)
@@ -89,23 +93,23 @@ fn last<'a>(mut bytes: &'a [u8], number: u32) -> Result<Option<Payload<'a>>, Fau
 
 /// The string in field 1: Quantity.
 pub(super) fn text_of(bytes: &[u8]) -> Result<&str, Fault> {
-    last(bytes, 1)?.map_or(Ok(""), Payload::text)
+    Ok(last(bytes, 1, Payload::text)?.unwrap_or_default())
 }
 
 /// The bytes in field 1: RawExtension, FieldsV1.
 pub(super) fn raw_of(bytes: &[u8]) -> Result<&[u8], Fault> {
-    last(bytes, 1)?.map_or(Ok(&[]), Payload::bytes)
+    Ok(last(bytes, 1, Payload::bytes)?.unwrap_or_default())
 }
 
 /// The number in field 1: Duration.
 pub(super) fn number_of(bytes: &[u8]) -> Result<i64, Fault> {
-    Ok(last(bytes, 1)?.map_or(Ok(0), Payload::varint)? as i64)
+    Ok(last(bytes, 1, Payload::varint)?.unwrap_or_default() as i64)
 }
 
 /// Seconds and nanoseconds of a Timestamp that RFC 3339 can write.
 pub(super) fn time_of(bytes: &[u8]) -> Result<(i64, i32), Fault> {
-    let seconds = last(bytes, 1)?.map_or(Ok(0), Payload::varint)? as i64;
-    let nanos = last(bytes, 2)?.map_or(Ok(0), Payload::varint)? as i32;
+    let seconds = last(bytes, 1, Payload::varint)?.unwrap_or_default() as i64;
+    let nanos = last(bytes, 2, Payload::varint)?.unwrap_or_default() as i32;
     if special::is_time(seconds, nanos) {
         Ok((seconds, nanos))
     } else {
@@ -124,11 +128,12 @@ pub(super) enum IntOrString<'a> {
 
 /// Reads an IntOrString.
 pub(super) fn int_or_string_of(bytes: &[u8]) -> Result<IntOrString<'_>, Fault> {
-    match last(bytes, 1)?.map_or(Ok(0), Payload::varint)? {
-        0 => Ok(IntOrString::Int(
-            last(bytes, 2)?.map_or(Ok(0), Payload::varint)? as i32
-        )),
-        1 => Ok(IntOrString::Text(last(bytes, 3)?.map_or(Ok(""), Payload::text)?)),
+    let kind = last(bytes, 1, Payload::varint)?.unwrap_or_default();
+    let number = last(bytes, 2, Payload::varint)?.unwrap_or_default() as i32;
+    let text = last(bytes, 3, Payload::text)?.unwrap_or_default();
+    match kind {
+        0 => Ok(IntOrString::Int(number)),
+        1 => Ok(IntOrString::Text(text)),
         _ => Err(Fault::new(
             FaultKind::InvalidValue,
             "type must be 0 (number) or 1 (string)",
@@ -142,7 +147,8 @@ pub(super) fn entry_of(mut bytes: &[u8]) -> Result<(&str, Option<Payload<'_>>), 
     while let Some((number, payload)) = next_record(&mut bytes)? {
         match number {
             1 => key = payload.text()?,
-            2 => value = Some(payload),
+            2 if value.is_none() => value = Some(payload),
+            2 => return Err(malformed("a map's entry has two values")),
             _ => {}
         }
     }

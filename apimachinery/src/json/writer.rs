@@ -322,7 +322,7 @@ impl<'a> Writer<'a, '_> {
             }
             Kind::Raw => match wire::raw_of(payload.bytes()?)? {
                 [] => self.out.extend_from_slice(b"null"),
-                json => raw::copy(json, self.out)?,
+                json => raw::copy(json, depth + 1, self.out)?,
             },
             Kind::Message(index) => {
                 self.message(schema::message(index), payload.bytes()?, depth + 1, false)?;

@@ -119,6 +119,8 @@ fn wire_faults_are_named_by_their_paths() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn random_bytes_never_panic_and_what_passes_the_check_decodes_and_prints(bytes: Vec<u8>) {
         let checked = json::check_wire(Pod::NUMBER, &bytes);
@@ -142,6 +144,7 @@ proptest! {
         let mut out = Vec::new();
         let printed = message.to_json(&bytes, &mut out);
         if message.check_wire(&bytes).is_ok() {
+            prop_assert!((subject.decodes)(&bytes));
             prop_assert_eq!(printed, Ok(()));
             let again = message.from_json(&out, Unknown::Strict);
             prop_assert!(again.is_ok(), "{:?}", again);

@@ -16,6 +16,8 @@ use serde_json::Value;
 struct Subject {
     full_name: &'static str,
     check: fn(&'static Message, &[u8]),
+    /// Whether prost can decode the bytes.
+    decodes: fn(&[u8]) -> bool,
 }
 
 macro_rules! subjects {
@@ -23,6 +25,7 @@ macro_rules! subjects {
         &[$(Subject {
             full_name: concat!("k8s.io" $(, ".", stringify!($path))+),
             check: check::<proto::$($path)::+, k8s_pb::$($path)::+, k8s_openapi::$($path)::+>,
+            decodes: |bytes| <proto::$($path)::+>::decode(bytes).is_ok(),
         }),*]
     };
 }
