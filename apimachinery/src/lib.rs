@@ -17,6 +17,7 @@ pub mod quantity;
 pub mod resources;
 pub mod selector;
 pub mod status;
+pub mod strategy;
 pub mod validation;
 pub mod well_known;
 pub mod wire;

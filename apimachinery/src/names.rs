@@ -257,8 +257,8 @@ impl NameRule {
     pub fn check_prefix(self, prefix: &str) -> Problems {
         match prefix.strip_suffix('-') {
             // The dash will be followed by a letter or digit, so one stands in for it.
-            Some(stem) => self.check(&format!("{stem}a")),
-            None => self.check(prefix),
+            Some(stem) if !stem.is_empty() => self.check(&format!("{stem}a")),
+            _ => self.check(prefix),
         }
     }
 }

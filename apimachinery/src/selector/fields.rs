@@ -6,8 +6,7 @@
 
 use super::SelectorError;
 use crate::kinds;
-use prost::encoding::{WireType, decode_key, decode_varint};
-use prost_reflect::Kind as Type;
+use crate::wire::FieldPath;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -59,17 +58,10 @@ const TABLE: &[(&str, &[Row])] = &[
     ),
 ];
 
-/// Where a field stands on the wire.
-struct Location {
-    /// The field numbers, outermost first.
-    tags: Vec<u32>,
-    r#type: Type,
-}
-
 /// A path and where its value may stand; the first place that is not empty counts.
 struct Field {
     path: &'static str,
-    locations: Vec<Location>,
+    locations: Vec<FieldPath>,
 }
 
 static FIELDS: LazyLock<HashMap<u32, Vec<Field>>> = LazyLock::new(|| {
@@ -96,25 +88,8 @@ static FIELDS: LazyLock<HashMap<u32, Vec<Field>>> = LazyLock::new(|| {
         .collect()
 });
 
-fn locate(message: &str, path: &str) -> Location {
-    let mut tags = Vec::new();
-    let mut r#type = Type::Message(
-        proto::descriptors()
-            .get_message_by_name(message)
-            .expect("a registry row names a message of the schema"),
-    );
-    for name in path.split('.') {
-        let Type::Message(message) = &r#type else {
-            panic!("{path}: only messages have fields");
-        };
-        let field = message
-            .get_field_by_json_name(name)
-            .or_else(|| message.get_field_by_name(name))
-            .unwrap_or_else(|| panic!("{path}: {} has no such field", message.full_name()));
-        tags.push(field.number());
-        r#type = field.kind();
-    }
-    Location { tags, r#type }
+fn locate(message: &str, path: &str) -> FieldPath {
+    FieldPath::resolve(message, path).expect("the table's paths are in the schema; a test looks each up")
 }
 
 /// The paths that a kind can be selected by.
@@ -146,59 +121,12 @@ pub fn read<'a>(number: u32, bytes: &'a [u8], path: &str) -> Option<Cow<'a, str>
     let field = FIELDS.get(&number)?.iter().find(|field| field.path == path)?;
     let mut text = None;
     for location in &field.locations {
-        text = Some(location.read(bytes)?);
+        text = Some(location.read(bytes).ok()?);
         if text.as_ref().is_some_and(|text| !text.is_empty()) {
             break;
         }
     }
     text
-}
-
-impl Location {
-    fn read<'a>(&self, bytes: &'a [u8]) -> Option<Cow<'a, str>> {
-        let mut value = Value::Bytes(bytes);
-        for tag in &self.tags {
-            let Value::Bytes(message) = value else { return None };
-            value = last(message, *tag)?;
-        }
-        Some(match (&self.r#type, value) {
-            (Type::String, Value::Bytes(text)) => Cow::Borrowed(std::str::from_utf8(text).ok()?),
-            (Type::Bool, Value::Number(number)) => Cow::Borrowed(if number != 0 { "true" } else { "false" }),
-            // Negative numbers travel sign-extended to 64 bits.
-            (Type::Int32 | Type::Int64, Value::Number(number)) => Cow::Owned((number as i64).to_string()),
-            (Type::Bool, Value::Bytes([])) => Cow::Borrowed("false"),
-            (Type::Int32 | Type::Int64, Value::Bytes([])) => Cow::Borrowed("0"),
-            _ => return None,
-        })
-    }
-}
-
-enum Value<'a> {
-    Bytes(&'a [u8]),
-    Number(u64),
-}
-
-/// The last value of a field in a message, which is the one that counts; empty bytes where it is missing.
-fn last(mut message: &[u8], wanted: u32) -> Option<Value<'_>> {
-    let mut found = Value::Bytes(&[]);
-    while !message.is_empty() {
-        let (tag, wire_type) = decode_key(&mut message).ok()?;
-        let value = match wire_type {
-            WireType::Varint => Value::Number(decode_varint(&mut message).ok()?),
-            WireType::LengthDelimited => {
-                let length = usize::try_from(decode_varint(&mut message).ok()?).ok()?;
-                Value::Bytes(message.split_off(..length)?)
-            }
-            WireType::SixtyFourBit => Value::Bytes(message.split_off(..8)?),
-            WireType::ThirtyTwoBit => Value::Bytes(message.split_off(..4)?),
-            // Groups: no message of ours has any.
-            WireType::StartGroup | WireType::EndGroup => return None,
-        };
-        if tag == wanted {
-            found = value;
-        }
-    }
-    Some(found)
 }
 
 #[cfg(test)]
