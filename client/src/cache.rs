@@ -82,7 +82,8 @@ impl Watch {
         Self::typed::<K>(Want::Indexed(name, Arc::new(value)))
     }
 
-    /// Only the metadata of the objects of a kind, by its number.
+    /// Only the metadata of the objects of a kind, by its number: names, uid, revision, generation, times, owners and
+    /// finalizers. Labels, annotations and managedFields are dropped, as they take more room than all the rest.
     pub fn metadata(number: u32) -> Self {
         Self {
             number,
@@ -519,7 +520,8 @@ mod tests {
 
     #[test]
     fn a_kind_is_held_in_the_form_that_serves_all_who_asked() {
-        let web = pod("web", "u-1", &[], "node-1");
+        let mut web = pod("web", "u-1", &[], "node-1");
+        web.metadata_mut().labels.insert("app".into(), "web".into());
         let cases: [(Vec<Watch>, bool, &str); 4] = [
             (vec![Watch::metadata(Pod::NUMBER)], false, ""),
             (
@@ -540,7 +542,8 @@ mod tests {
             let held = cache.get::<Pod>("default", "web");
             assert_eq!(held.is_some(), typed);
             assert_eq!(held.and_then(|pod| node_of(pod)).unwrap_or_default(), node);
-            assert_eq!(cache.metadata(&ObjectKey::of(&web)).unwrap().uid, "u-1");
+            let meta = cache.metadata(&ObjectKey::of(&web)).unwrap();
+            assert_eq!((meta.uid.as_str(), meta.labels.is_empty()), ("u-1", !typed));
             assert_eq!(cache.list_metadata(Pod::NUMBER, Some("default")).count(), 1);
             assert_eq!(cache.list_metadata(Pod::NUMBER, Some("other")).count(), 0);
         }

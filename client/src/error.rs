@@ -1,6 +1,6 @@
 //! [`Error`]: why a request failed, and whether asking again helps.
 
-use apimachinery::status::Reason;
+use apimachinery::status::{Reason, failure};
 use prost::DecodeError;
 use proto::meta::v1::Status;
 use std::time::Duration;
@@ -40,6 +40,10 @@ impl Error {
                 server: server.into(),
                 source: Box::new(status),
             };
+        }
+        if status.details().is_empty() && status.code() == Code::OutOfRange {
+            // Our server always says Expired in the details; this is tonic refusing an answer over its size limit.
+            return Self::Api(Box::new(failure(Reason::RequestEntityTooLarge, status.message())));
         }
         Self::Api(Box::new(component_base::grpc::from_tonic(&status)))
     }
@@ -102,5 +106,48 @@ impl Error {
             ),
             Self::Decode(_) | Self::Config(_) => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use component_base::grpc::to_tonic;
+    use tonic::Code;
+
+    #[test]
+    fn an_answer_of_the_api_keeps_its_reason_and_knows_whether_to_retry() {
+        for reason in Reason::ALL {
+            let error = Error::from_tonic("test", to_tonic(failure(reason, "why")));
+            assert_eq!(error.reason(), Some(reason));
+            assert_eq!(error.to_string(), "why");
+            let retryable = ["TooManyRequests", "ServiceUnavailable", "Timeout", "NoSpace"];
+            assert_eq!(
+                error.retryable(),
+                retryable.contains(&reason.as_str()),
+                "{reason:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_was_made_on_the_way_is_no_answer_of_the_api() {
+        for code in [
+            Code::Unavailable,
+            Code::DeadlineExceeded,
+            Code::Cancelled,
+            Code::Unknown,
+            Code::Internal,
+        ] {
+            let error = Error::from_tonic("127.0.0.1:1", tonic::Status::new(code, "reset"));
+            assert!(
+                matches!(error, Error::Transport { .. }) && error.retryable(),
+                "{code:?}"
+            );
+            assert!(error.to_string().starts_with("no answer from 127.0.0.1:1"));
+        }
+        let large = Error::from_tonic("test", tonic::Status::out_of_range("message too large"));
+        assert_eq!(large.reason(), Some(Reason::RequestEntityTooLarge));
+        assert!(!large.is_expired());
     }
 }

@@ -12,7 +12,7 @@
 //!    │         │   ^                │   │       │ event or bookmark: a later R
 //!    │   ended │   │ retry          │   └───────┘ ended: resume after R, later
 //!    │         └───┘                │
-//!    └──────────────────────────────┘ Expired, or refused: the server no longer knows R
+//!    └──────────────────────────────┘ Expired, refused, or too new for long: the server does not know R
 //! ```
 //!
 //! [`Follower::step`] is that diagram, without I/O. Invariant: whoever applies the deltas holds at every
@@ -77,6 +77,13 @@ impl Informer {
     }
 }
 
+/// How Kubernetes says that a revision lies in the future.
+/// <https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions>
+const TOO_LARGE: &str = "ResourceVersionTooLarge";
+
+/// After the server has been behind our revision so many times in a row, its store was replaced by an older one.
+const MAX_BEHIND: u32 = 5;
+
 /// Where a follower is. See the module's diagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Position {
@@ -114,6 +121,8 @@ struct Follower {
     known: HashMap<ObjectKey, Known>,
     /// Counts the lists, so that an object of an earlier list which the current one lacks is found.
     list: u32,
+    /// How many times in a row the server said that it has not reached our revision.
+    behind: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -128,6 +137,7 @@ impl Follower {
             position: Position::Listing,
             known: HashMap::new(),
             list: 0,
+            behind: 0,
         }
     }
 
@@ -146,8 +156,10 @@ impl Follower {
             (position, Input::Event(event)) => self.event(position, event, out),
             (Position::Listing, Input::Ended(_)) => self.list += 1,
             (Position::Following(revision), Input::Ended(end)) => {
+                self.behind = if end.is_behind() { self.behind + 1 } else { 0 };
                 // 0 asks for a list: nothing was ever written to that store.
-                if revision == 0 || end.forgets_the_revision() {
+                if revision == 0 || end.forgets_the_revision() || self.behind > MAX_BEHIND {
+                    self.behind = 0;
                     self.position = Position::Listing;
                     self.list += 1;
                     out.push(Delta::Restarted);
@@ -158,6 +170,7 @@ impl Follower {
 
     fn event(&mut self, position: Position, event: Event, out: &mut Vec<Delta>) {
         let revision = event.revision;
+        self.behind = 0;
         if let Position::Following(last) = position {
             if revision <= last {
                 return;
@@ -247,6 +260,15 @@ impl Follower {
 }
 
 impl End {
+    /// Whether the server has not reached the revision. One of several may lag, and will reach it soon.
+    fn is_behind(&self) -> bool {
+        let Self::Failed(Error::Api(status)) = self else {
+            return false;
+        };
+        let causes = status.details.iter().flat_map(|details| &details.causes);
+        causes.into_iter().any(|cause| cause.reason == TOO_LARGE)
+    }
+
     /// Whether resuming after the same revision cannot work: it is compacted away, or it is of a store that was
     /// replaced. Everything else may heal by itself.
     fn forgets_the_revision(&self) -> bool {
@@ -342,6 +364,7 @@ mod tests {
     use component_base::grpc::{failure, to_tonic};
     use proto::Object;
     use proto::api::core::v1::Pod;
+    use proto::meta::v1::StatusCause;
 
     fn event(r#type: EventType, revision: i64, name: &str) -> Input {
         let object = (!name.is_empty()).then(|| {
@@ -362,6 +385,16 @@ mod tests {
             "test",
             to_tonic(failure(reason, "no")),
         )))
+    }
+
+    fn too_large() -> Input {
+        let mut status = failure("Timeout", "Too large resource version");
+        let cause = StatusCause {
+            reason: TOO_LARGE.into(),
+            ..StatusCause::default()
+        };
+        status.details.get_or_insert_default().causes.push(cause);
+        Input::Ended(End::Failed(Error::from_tonic("test", to_tonic(status))))
     }
 
     /// What a follower tells: `+a5` for an upsert of `a` at 5, `-a5` for its deletion, `=5` synced, `.5` bookmark, `!`.
@@ -473,6 +506,22 @@ mod tests {
                 ],
                 "! +b8 =9",
                 9,
+            ),
+            ("a server that lags", (0..5).map(|_| too_large()).collect(), "", 5),
+            (
+                "a server that lags, then speaks, then lags",
+                (0..5)
+                    .map(|_| too_large())
+                    .chain([event(Bookmark, 6, ""), too_large()])
+                    .collect(),
+                ".6",
+                6,
+            ),
+            (
+                "a store replaced by an older one",
+                (0..6).map(|_| too_large()).collect(),
+                "!",
+                0,
             ),
             (
                 "an empty store",

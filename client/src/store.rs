@@ -48,7 +48,15 @@ struct Index<T> {
 impl Store<Metadata> {
     /// The store for a kind of which only the metadata is needed.
     pub(crate) fn of_metadata(_: &[&Watch]) -> Box<dyn KindStore> {
-        Box::new(Self::new(|object| Metadata::decode(object.bytes.clone())))
+        let mut store = Self::new(|object| Metadata::decode(object.bytes.clone()));
+        store.project = Some(|held| {
+            if let Some(meta) = &mut held.metadata {
+                meta.labels = BTreeMap::new();
+                meta.annotations = BTreeMap::new();
+                meta.managed_fields = Vec::new();
+            }
+        });
+        Box::new(store)
     }
 }
 
