@@ -199,6 +199,17 @@ pub fn ready(node: &core::Node) -> Option<Timestamp> {
     Some(client::time::timestamp(ready.last_transition_time.as_ref()?))
 }
 
+/// Whether a Node tells something else of its machine than there is now.
+pub fn is_outdated(existing: &core::Node, node: &NodeState) -> bool {
+    let Some(status) = &existing.status else {
+        return true;
+    };
+    let ours = self::status(node, node.ready_since);
+    status.capacity != ours.capacity
+        || status.allocatable != ours.allocatable
+        || status.addresses != ours.addresses
+}
+
 /// A merge patch that gives an existing Node the labels and annotations that it lacks; `None` when it lacks none.
 /// Labels that somebody else added stay.
 pub fn metadata_patch(existing: &core::Node, node: &NodeState, endpoint: &str) -> Option<Value> {

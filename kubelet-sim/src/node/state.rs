@@ -7,6 +7,7 @@ use super::address::{self, PodAddresses, TooSmall};
 use super::group::NodeGroup;
 use super::object;
 use crate::pod::{Images, Program};
+use apimachinery::quantity::Quantity;
 use apimachinery::resources::Amounts;
 use apimachinery::selector::node_matches;
 use component_base::rng::Seed;
@@ -101,7 +102,7 @@ pub fn build(
     let most_pods = groups
         .iter()
         .filter_map(|group| group.capacity.get(PODS))
-        .map(|q| q.value())
+        .map(Quantity::value)
         .max();
     let most_pods = u32::try_from(most_pods.unwrap_or(0)).unwrap_or(0);
     let mut pod_blocks = address::pod_blocks(blocks.pods, count, most_pods)?;

@@ -584,7 +584,7 @@ fn deadline(state: &PodState, cx: &Context<'_>) -> Option<Timestamp> {
         match container.phase {
             Phase::Waiting | Phase::Exited => {}
             Phase::Pulling { until } | Phase::Starting { until } | Phase::BackOff { until } => {
-                moments.push(until)
+                moments.push(until);
             }
             Phase::Running { since } => {
                 moments.extend(own_exit(container, cp, since, cx).map(|(at, _)| at));

@@ -1,0 +1,672 @@
+//! All nodes of the process and their pods, without I/O.
+//!
+//! In: deltas from the API, the time, results of writes, faults. Out: batches of writes, things to tell, the next
+//! deadline. The shell around it (`run`) only carries these to and fro.
+//! Invariant: everything that matters later is in the API; a new `Kubelet` fed with the same objects goes on the same.
+
+mod outbox;
+mod record;
+mod writes;
+
+use crate::node::object;
+use crate::node::{NodeState, Presence};
+use crate::pod::{
+    Context, Images, PodState, Programs, Told, advance, crash_container, crash_pod, foreign, images, recover,
+};
+use apimachinery::selector::fields;
+use client::controller::{EventAction, EventKind};
+use client::{Delta, ObjectKey};
+use jiff::Timestamp;
+use outbox::{Item, Outbox};
+use proto::api::core::v1 as core;
+use proto::{Kind, Object};
+use record::{PodRecord, deletion};
+use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use writes::{Batch, Counts};
+
+/// How often a node renews its lease.
+const LEASE_PERIOD: Duration = Duration::from_secs(10);
+/// Into how many batches the leases of a period are spread: small ones, far enough apart to cost few syncs.
+const LEASE_SLOTS: usize = 20;
+/// How often a node reports its status although nothing has changed.
+const REPORT_PERIOD: Duration = Duration::from_secs(300);
+
+/// An event to record.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Notice {
+    /// The event.
+    pub event: EventAction,
+    /// The revision that it tells of.
+    pub cause: i64,
+}
+
+/// Why a fault cannot be done.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FaultError {
+    /// The process has no such node.
+    #[error("node {0:?} is not one of this process' nodes; ListNodes names them")]
+    NoNode(String),
+    /// No such pod runs here.
+    #[error("pod {0} does not run on any of this process' nodes")]
+    NoPod(String),
+    /// The pod has no such container.
+    #[error("pod {0} has no container {1:?}")]
+    NoContainer(String, String),
+    /// The container does not run, so it cannot crash.
+    #[error("container {1:?} of pod {0} does not run now")]
+    NotRunning(String, String),
+    /// The node is cut off: nothing that happens on it could be seen.
+    #[error("node {0:?} is stopped; resume it first")]
+    Stopped(String),
+}
+
+/// What a node is doing, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeSummary {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Whether it is cut off.
+    pub stopped: bool,
+    /// How many pods run on it.
+    pub pods: u32,
+}
+
+/// The process' nodes and their pods.
+#[derive(Debug)]
+pub struct Kubelet {
+    nodes: Vec<NodeState>,
+    by_name: HashMap<Arc<str>, usize>,
+    /// What an adopted Node's metadata lacks, as merge patches, by node.
+    patches: HashMap<usize, String>,
+    pods: HashMap<ObjectKey, PodRecord>,
+    due: BTreeSet<(Timestamp, ObjectKey)>,
+    programs: Programs,
+    outbox: Outbox,
+    /// Where the process takes faults.
+    endpoint: String,
+    /// Whether the state of the cluster was seen once.
+    synced: bool,
+    /// When the next slot of leases is due.
+    lease_at: Timestamp,
+    lease_slot: usize,
+    /// No writes before: the server does not answer, or asked for patience.
+    pause_until: Option<Timestamp>,
+    notices: Vec<Notice>,
+    counts: Counts,
+}
+
+impl Kubelet {
+    /// A process that knows nothing of the cluster yet.
+    pub fn new(nodes: Vec<NodeState>, endpoint: String, now: Timestamp) -> Self {
+        let by_name = nodes
+            .iter()
+            .enumerate()
+            .map(|(index, node)| (node.name.clone(), index))
+            .collect();
+        Self {
+            nodes,
+            by_name,
+            patches: HashMap::new(),
+            pods: HashMap::new(),
+            due: BTreeSet::new(),
+            programs: Programs::default(),
+            outbox: Outbox::default(),
+            endpoint,
+            synced: false,
+            lease_at: now,
+            lease_slot: 0,
+            pause_until: None,
+            notices: Vec::new(),
+            counts: Counts::default(),
+        }
+    }
+
+    /// Takes in what the API tells. Returns whether the kubelet has just come to know the whole cluster.
+    pub fn apply(&mut self, delta: Delta, now: Timestamp) -> bool {
+        match delta {
+            Delta::Restarted | Delta::Bookmark(_) => {}
+            Delta::Synced(_) => return self.synced(now),
+            Delta::Upsert {
+                key,
+                object,
+                revision,
+                ..
+            } if key.is::<core::Pod>() => {
+                self.observe_pod(key, &object, revision, now);
+            }
+            Delta::Upsert { key, object, .. } if key.is::<core::Node>() => {
+                if let Some(index) = self.by_name.get(&key.name).copied() {
+                    self.observe_node(index, &object, now);
+                }
+            }
+            Delta::Delete { key, .. } if key.is::<core::Pod>() => self.forget(&key),
+            Delta::Delete { key, .. } if key.is::<core::Node>() => {
+                if let Some(index) = self.by_name.get(&key.name).copied()
+                    && self.nodes[index].presence == Presence::Registered
+                {
+                    tracing::warn!(
+                        node = &*key.name,
+                        "somebody deleted a node; it stays away until the next start"
+                    );
+                    self.nodes[index].presence = Presence::Deleted;
+                }
+            }
+            Delta::Upsert { .. } | Delta::Delete { .. } => {}
+        }
+        false
+    }
+
+    /// The first time that the whole cluster is known: what was found goes on, what is missing is made.
+    fn synced(&mut self, now: Timestamp) -> bool {
+        if std::mem::replace(&mut self.synced, true) {
+            return false;
+        }
+        for index in 0..self.nodes.len() {
+            if self.nodes[index].presence == Presence::Unknown {
+                self.outbox.push(Item::Register(index));
+            }
+        }
+        let mut keys: Vec<ObjectKey> = self.pods.keys().cloned().collect();
+        // Who came first keeps its place, whatever order a map has.
+        keys.sort_unstable();
+        for key in &keys {
+            if let Some(record) = self.pods.get_mut(key).filter(|record| record.is_active()) {
+                claim(&mut self.nodes[record.node], record);
+            }
+        }
+        for key in &keys {
+            self.process(key, now);
+        }
+        true
+    }
+
+    fn observe_node(&mut self, index: usize, object: &Object, now: Timestamp) {
+        let Ok(node) = object.decode_as::<core::Node>() else {
+            tracing::error!(node = &*self.nodes[index].name, "a Node that does not decode");
+            return;
+        };
+        let state = &mut self.nodes[index];
+        let first = state.presence == Presence::Unknown;
+        state.observe(&node);
+        if !state.is_alive() {
+            return;
+        }
+        if first {
+            // Spread over the period from the start, so that a fleet does not report at once for ever.
+            let share = REPORT_PERIOD.mul_f64((index + 1) as f64 / self.nodes.len() as f64);
+            let state = &mut self.nodes[index];
+            state.report_at = crate::pod::after(now, share);
+            // A Node that is seen before the first sync was there before this process, and so was its Lease.
+            state.lease_known = !self.synced;
+            if let Some(patch) = object::metadata_patch(&node, state, &self.endpoint) {
+                self.patches.insert(index, patch.to_string());
+                self.outbox.push(Item::Metadata(index));
+            }
+            if object::is_outdated(&node, &self.nodes[index]) {
+                self.outbox.push(Item::Status(index));
+            }
+            self.outbox.push(Item::Lease(index));
+        }
+        if object::ready(&node).is_none() {
+            self.nodes[index].ready_since = now;
+            self.outbox.push(Item::Status(index));
+        }
+    }
+
+    fn observe_pod(&mut self, key: ObjectKey, object: &Object, revision: i64, now: Timestamp) {
+        // Most events are the echo of an own write.
+        if self
+            .pods
+            .get(&key)
+            .is_some_and(|record| record.revision >= revision)
+        {
+            return;
+        }
+        let name = fields::read(core::Pod::NUMBER, &object.bytes, "spec.nodeName").unwrap_or_default();
+        let Some(node) = self.by_name.get(&*name).copied() else {
+            return;
+        };
+        let Ok(mut pod) = object.decode_as::<core::Pod>() else {
+            tracing::error!(pod = %key, "a Pod that does not decode");
+            return;
+        };
+        let status = pod.status.take().unwrap_or_default();
+        let program = self.programs.get(&mut pod);
+        let meta = pod.metadata.unwrap_or_default();
+        if self.pods.get(&key).is_some_and(|record| *record.uid != *meta.uid) {
+            self.forget(&key);
+        }
+        if let Some(record) = self.pods.get_mut(&key) {
+            record.revision = revision;
+            record.deletion = deletion(&meta);
+            record.generation = meta.generation;
+            if !Arc::ptr_eq(&record.program, &program)
+                && record.program.containers.len() == program.containers.len()
+            {
+                record.program = program;
+                record.dirty |= record.is_active();
+            }
+            let others = foreign(&status);
+            let ended = matches!(status.phase.as_str(), "Succeeded" | "Failed");
+            if ended && record.is_active() {
+                // Somebody else declared it ended, as the pod garbage collector does with pods of lost nodes.
+                vacate(&mut self.nodes[node], record);
+                record.state = recover(&status, &record.program);
+                record.dirty = false;
+            } else if let Some(state) = &mut record.state {
+                state.foreign = others;
+            } else {
+                record.early = others;
+            }
+        } else {
+            let state = recover(&status, &program);
+            let record = PodRecord {
+                uid: meta.uid.as_str().into(),
+                node,
+                revision,
+                generation: meta.generation,
+                deletion: deletion(&meta),
+                found: state.is_some(),
+                early: if state.is_none() {
+                    foreign(&status)
+                } else {
+                    Vec::new()
+                },
+                program,
+                state,
+                due: None,
+                dirty: false,
+                in_flight: false,
+                let_go: false,
+            };
+            self.nodes[node].images.extend(images(&status));
+            self.pods.insert(key.clone(), record);
+        }
+        self.process(&key, now);
+    }
+
+    /// Takes a pod as far as it has come.
+    fn process(&mut self, key: &ObjectKey, now: Timestamp) {
+        let Some(record) = self.pods.get_mut(key) else {
+            return;
+        };
+        let node = &mut self.nodes[record.node];
+        if let Some(due) = record.due.take() {
+            self.due.remove(&(due, key.clone()));
+        }
+        if !self.synced || !node.is_alive() {
+            return;
+        }
+        let mut told = Vec::new();
+        if record.state.is_none() && record.deletion.is_none() {
+            admit(node, record, now, &mut told);
+        }
+        let seed = record.seed(node);
+        if let Some(state) = &mut record.state {
+            let was_active = state.end().is_none();
+            let mut cx = Context {
+                program: &record.program,
+                seed,
+                now,
+                deletion: record.deletion,
+                images: &mut node.images,
+            };
+            let step = advance(state, &mut cx);
+            let found = std::mem::take(&mut record.found);
+            // What a container waits for was told before the restart.
+            told.extend(
+                step.told
+                    .into_iter()
+                    .filter(|told| !(found && matches!(told.reason, "Pulling" | "Pulled"))),
+            );
+            record.dirty |= step.changed;
+            record.due = step.next;
+            if was_active && !record.is_active() {
+                vacate(node, record);
+            }
+        }
+        self.counts.back_offs += told.iter().filter(|told| told.reason == "BackOff").count() as u64;
+        for told in told {
+            self.notices.push(notice(key, record, told));
+        }
+        if let Some(due) = record.due {
+            self.due.insert((due, key.clone()));
+        }
+        if record.dirty || record.is_to_go() {
+            self.outbox.push(Item::Pod(key.clone()));
+        }
+    }
+
+    /// A pod that is gone from the API has nothing left here.
+    fn forget(&mut self, key: &ObjectKey) {
+        let Some(mut record) = self.pods.remove(key) else {
+            return;
+        };
+        if let Some(due) = record.due {
+            self.due.remove(&(due, key.clone()));
+        }
+        if record.is_active() && self.synced {
+            vacate(&mut self.nodes[record.node], &mut record);
+        }
+    }
+
+    /// Does what is due by now: pods that come to their next stage, leases, reports.
+    pub fn tick(&mut self, now: Timestamp) {
+        self.pause_until = self.pause_until.filter(|until| *until > now);
+        if !self.synced {
+            return;
+        }
+        while let Some((at, key)) = self.due.first().cloned() {
+            if at > now {
+                break;
+            }
+            self.process(&key, now);
+            // A pod that is due again at once would starve the others; `advance` never asks for that.
+            debug_assert!(
+                self.due
+                    .first()
+                    .is_none_or(|(next, first)| (*next, first) != (at, &key))
+            );
+        }
+        while self.lease_at <= now {
+            self.renew_slot(now);
+        }
+    }
+
+    fn slots(&self) -> usize {
+        self.nodes.len().clamp(1, LEASE_SLOTS)
+    }
+
+    fn renew_slot(&mut self, now: Timestamp) {
+        let slots = self.slots();
+        for index in (self.lease_slot..self.nodes.len()).step_by(slots) {
+            let node = &self.nodes[index];
+            match node.presence {
+                Presence::Unknown => self.outbox.push(Item::Register(index)),
+                Presence::Registered if node.is_alive() => {
+                    self.outbox.push(Item::Lease(index));
+                    if node.report_at <= now {
+                        self.outbox.push(Item::Status(index));
+                    }
+                }
+                Presence::Registered | Presence::Deleted | Presence::Removed => {}
+            }
+        }
+        self.lease_slot = (self.lease_slot + 1) % slots;
+        // A process that was stopped for long renews at once, and then in step again.
+        let late = crate::pod::after(self.lease_at, LEASE_PERIOD);
+        let from = if late < now { now } else { self.lease_at };
+        self.lease_at = crate::pod::after(from, LEASE_PERIOD / u32::try_from(slots).unwrap_or(1));
+    }
+
+    /// The next moment at which [`Kubelet::tick`] or [`Kubelet::batch`] has something to do.
+    pub fn deadline(&self) -> Option<Timestamp> {
+        let due = self.due.first().map(|(at, _)| *at);
+        let lease = self.synced.then_some(self.lease_at);
+        let pause = self.pause_until.filter(|_| self.outbox.len() > 0);
+        [due, lease, pause].into_iter().flatten().min()
+    }
+
+    /// What has happened since the last call, to be recorded as Events.
+    pub fn take_notices(&mut self) -> Vec<Notice> {
+        std::mem::take(&mut self.notices)
+    }
+
+    /// The nodes, in the order of their names; those that were removed are not among them.
+    pub fn summaries(&self) -> Vec<NodeSummary> {
+        let there = self
+            .nodes
+            .iter()
+            .filter(|node| node.presence != Presence::Removed);
+        let mut list: Vec<_> = there
+            .map(|node| NodeSummary {
+                name: node.name.clone(),
+                stopped: node.stopped,
+                pods: node.pods,
+            })
+            .collect();
+        list.sort_by(|a, b| a.name.cmp(&b.name));
+        list
+    }
+
+    /// How many pods are in each phase.
+    pub fn phases(&self) -> HashMap<&'static str, i64> {
+        let mut phases = HashMap::from(["Pending", "Running", "Succeeded", "Failed"].map(|phase| (phase, 0)));
+        for record in self.pods.values() {
+            let phase = record
+                .state
+                .as_ref()
+                .map_or("Pending", |state| state.phase(&record.program));
+            *phases.entry(phase).or_default() += 1;
+        }
+        phases
+    }
+
+    fn node_index(&self, name: &str) -> Result<usize, FaultError> {
+        let index = self.by_name.get(name).copied();
+        index
+            .filter(|index| self.nodes[*index].presence != Presence::Removed)
+            .ok_or_else(|| FaultError::NoNode(name.to_owned()))
+    }
+
+    /// Cuts a node off, as when its network is: no leases, no statuses, nothing.
+    ///
+    /// # Errors
+    /// No such node.
+    pub fn stop_node(&mut self, name: &str) -> Result<(), FaultError> {
+        let index = self.node_index(name)?;
+        self.nodes[index].stopped = true;
+        let own: Vec<ObjectKey> = self.pods_of(index);
+        for key in own {
+            if let Some(due) = self.pods.get_mut(&key).and_then(|record| record.due.take()) {
+                self.due.remove(&(due, key));
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets a node go on. What was deleted meanwhile stops now.
+    ///
+    /// # Errors
+    /// No such node.
+    pub fn resume_node(&mut self, name: &str, now: Timestamp) -> Result<(), FaultError> {
+        let index = self.node_index(name)?;
+        self.nodes[index].stopped = false;
+        if self.nodes[index].presence == Presence::Registered {
+            self.nodes[index].ready_since = now;
+            self.outbox.push(Item::Status(index));
+            self.outbox.push(Item::Lease(index));
+        }
+        for key in self.pods_of(index) {
+            self.process(&key, now);
+        }
+        Ok(())
+    }
+
+    /// Takes a node out, with all that runs on it.
+    ///
+    /// # Errors
+    /// No such node.
+    pub fn remove_node(&mut self, name: &str) -> Result<(), FaultError> {
+        let index = self.node_index(name)?;
+        for key in self.pods_of(index) {
+            self.forget(&key);
+        }
+        self.nodes[index].presence = Presence::Removed;
+        self.nodes[index].images = Images::new();
+        self.outbox.push(Item::DeleteNode(index));
+        self.outbox.push(Item::DeleteLease(index));
+        Ok(())
+    }
+
+    fn pods_of(&self, node: usize) -> Vec<ObjectKey> {
+        let own = self.pods.iter().filter(|(_, record)| record.node == node);
+        let mut keys: Vec<ObjectKey> = own.map(|(key, _)| key.clone()).collect();
+        keys.sort_unstable();
+        keys
+    }
+
+    fn faulty_pod(&mut self, namespace: &str, name: &str) -> Result<(ObjectKey, &mut PodRecord), FaultError> {
+        let key = ObjectKey::new::<core::Pod>(namespace, name);
+        let no_pod = || FaultError::NoPod(format!("{namespace}/{name}"));
+        let record = self.pods.get_mut(&key).ok_or_else(no_pod)?;
+        let node = &self.nodes[record.node];
+        if node.stopped {
+            return Err(FaultError::Stopped(node.name.to_string()));
+        }
+        Ok((key, record))
+    }
+
+    /// Ends one container of a pod; the first main one when `container` is empty.
+    ///
+    /// # Errors
+    /// No such pod or container, or it does not run.
+    pub fn crash_container(
+        &mut self,
+        namespace: &str,
+        name: &str,
+        container: &str,
+        code: i32,
+        now: Timestamp,
+    ) -> Result<(), FaultError> {
+        let pod = format!("{namespace}/{name}");
+        let (key, record) = self.faulty_pod(namespace, name)?;
+        let containers = &record.program.containers;
+        let index = if container.is_empty() {
+            record.program.init
+        } else {
+            let place = containers.iter().position(|cp| *cp.name == *container);
+            place.ok_or_else(|| FaultError::NoContainer(pod.clone(), container.to_owned()))?
+        };
+        let crashed = record
+            .state
+            .as_mut()
+            .is_some_and(|state| crash_container(state, index, code, now));
+        if !crashed {
+            let container = containers.get(index).map_or(container, |cp| &cp.name);
+            return Err(FaultError::NotRunning(pod, container.to_owned()));
+        }
+        record.dirty = true;
+        self.process(&key, now);
+        Ok(())
+    }
+
+    /// Ends a pod and leaves it Failed.
+    ///
+    /// # Errors
+    /// No such pod, or it has ended already.
+    pub fn crash_pod(&mut self, namespace: &str, name: &str, now: Timestamp) -> Result<(), FaultError> {
+        let (key, record) = self.faulty_pod(namespace, name)?;
+        if !record.state.as_mut().is_some_and(|state| crash_pod(state, now)) {
+            return Err(FaultError::NotRunning(
+                format!("{namespace}/{name}"),
+                String::new(),
+            ));
+        }
+        record.dirty = true;
+        if let Some(record) = self.pods.get_mut(&key) {
+            vacate(&mut self.nodes[record.node], record);
+        }
+        self.process(&key, now);
+        Ok(())
+    }
+}
+
+/// A pod that was here before the process: its address and resources are taken.
+fn claim(node: &mut NodeState, record: &PodRecord) {
+    node.occupy(&record.program);
+    let address = record.state.as_ref().and_then(|state| state.ip);
+    if let (Some(IpAddr::V4(address)), false) = (address, record.program.host_network)
+        && !node.addresses.claim(address)
+    {
+        tracing::warn!(node = &*node.name, %address, "a pod's address is taken twice, or is not of its node's block");
+    }
+}
+
+/// A pod that runs no more frees what it had.
+fn vacate(node: &mut NodeState, record: &mut PodRecord) {
+    node.vacate(&record.program);
+    let address = record.state.as_ref().and_then(|state| state.ip);
+    if let (Some(IpAddr::V4(address)), false) = (address, record.program.host_network) {
+        node.addresses.release(address);
+    }
+}
+
+/// Takes a new pod, or refuses it.
+fn admit(node: &mut NodeState, record: &mut PodRecord, now: Timestamp, told: &mut Vec<Told>) {
+    let program = &record.program;
+    let refusal = node.admit(program).err();
+    let refusal = refusal.map(|refusal| (refusal.reason, refusal.message));
+    let address = match (&refusal, program.host_network) {
+        (Some(_), _) => None,
+        (None, true) => Some(node.address),
+        (None, false) => node.addresses.take(),
+    };
+    let warning = |reason, message| Told {
+        reason,
+        warning: true,
+        container: None,
+        message,
+    };
+    record.dirty = true;
+    let early = std::mem::take(&mut record.early);
+    let Some(address) = address else {
+        let no_address = || {
+            (
+                "OutOfpods".to_owned(),
+                "the node has no free address for the pod".to_owned(),
+            )
+        };
+        let (reason, message) = refusal.unwrap_or_else(no_address);
+        record.state = Some(PodState::reject(program, now, early, &reason, &message));
+        told.push(warning("FailedAdmission", format!("{reason}: {message}")));
+        return;
+    };
+    node.occupy(program);
+    told.extend(
+        program
+            .faults
+            .iter()
+            .map(|fault| warning("InvalidAnnotation", fault.to_string())),
+    );
+    record.state = Some(PodState::accept(program, IpAddr::V4(address), now, early));
+}
+
+/// An Event about a pod.
+fn notice(key: &ObjectKey, record: &PodRecord, told: Told) -> Notice {
+    let path = told.container.map(|index| {
+        let cp = &record.program.containers[index];
+        let list = if index < record.program.init {
+            "initContainers"
+        } else {
+            "containers"
+        };
+        format!("spec.{list}{{{}}}", cp.name)
+    });
+    let regarding = core::ObjectReference {
+        kind: core::Pod::NAME.to_owned(),
+        api_version: "v1".to_owned(),
+        namespace: key.namespace.to_string(),
+        name: key.name.to_string(),
+        uid: record.uid.to_string(),
+        resource_version: record.revision.to_string(),
+        field_path: path.unwrap_or_default(),
+    };
+    Notice {
+        event: EventAction {
+            regarding,
+            r#type: if told.warning {
+                EventKind::Warning
+            } else {
+                EventKind::Normal
+            },
+            reason: told.reason.to_owned(),
+            message: told.message,
+        },
+        cause: record.revision,
+    }
+}
