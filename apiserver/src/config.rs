@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use storage::embedded::{self, Compaction, Embedded};
+use storage::etcd::{self, Etcd};
 use storage::store::Store;
 
 /// What an apiserver can be told.
@@ -40,7 +41,7 @@ pub struct Config {
         long,
         env = "ORRERY_ETCD_PREFIX",
         value_name = "PREFIX",
-        default_value = "/orrery/"
+        default_value = "/orrery"
     )]
     pub etcd_prefix: String,
 
@@ -48,7 +49,7 @@ pub struct Config {
     #[arg(long, env = "ORRERY_EVENT_TTL", value_name = "TIME", default_value = "1h", value_parser = duration)]
     pub event_ttl: Duration,
 
-    /// The most changes that the log keeps for watches that resume, and for `orrery why`
+    /// The most changes that the embedded store's log keeps, for watches that resume and for `orrery why`
     #[arg(
         long,
         env = "ORRERY_RETAIN_CHANGES",
@@ -93,7 +94,18 @@ pub(crate) async fn open_store(config: &Config, clock: &Clock) -> anyhow::Result
                 .with_context(|| format!("opening the store in {}", directory.display()))?;
             Ok(Arc::new(store))
         }
-        Engine::Etcd => anyhow::bail!("--storage etcd is not part of this build; use --storage embedded"),
+        Engine::Etcd => {
+            let config = etcd::Config {
+                prefix: config.etcd_prefix.clone(),
+                keep_age: config.retain_age,
+                ..etcd::Config::new(config.etcd_endpoints.iter().cloned())
+            };
+            let endpoints = config.endpoints.join(", ");
+            let store = Etcd::connect(config, clock.clone())
+                .await
+                .with_context(|| format!("connecting to etcd at {endpoints}"))?;
+            Ok(Arc::new(store))
+        }
     }
 }
 

@@ -96,7 +96,8 @@ pub async fn serve(
         shared_store: parts.shared_store,
         ..CacheConfig::default()
     };
-    let cache = Cache::open(parts.store, clock.clone(), cache_config).await?;
+    let store = parts.store;
+    let cache = Cache::open(store.clone(), clock.clone(), cache_config).await?;
     metrics.register_collector(CacheCollector(cache.clone()));
     let registry = Arc::new(Registry::new(
         cache.clone(),
@@ -126,5 +127,7 @@ pub async fn serve(
         }
     };
     drop(upkeep);
+    // Gives the directory back before the next process asks for it.
+    store.close().await;
     result
 }

@@ -8,14 +8,11 @@
 use crate::registry::errors::{self, Result};
 use apimachinery::kinds::{self, KindInfo};
 use apimachinery::meta;
-use apimachinery::well_known::{METADATA_NAME, NAMESPACE_FINALIZER};
 use proto::api::core::v1::Namespace;
 use proto::{Kind, Timestamp};
 
 /// The namespaces that exist from the start and cannot be deleted.
 pub(crate) const SYSTEM_NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
-/// The phase of a namespace that takes objects.
-const ACTIVE: &str = "Active";
 /// The phase of a namespace on its way out.
 const TERMINATING: &str = "Terminating";
 
@@ -50,18 +47,6 @@ pub(crate) fn check_delete(name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Makes a new namespace one that its controller will empty.
-pub(crate) fn prepare_create(namespace: &mut Namespace) {
-    let meta = namespace.metadata_mut();
-    let name = meta.name.clone();
-    meta.labels.insert(METADATA_NAME.into(), name);
-    let finalizers = &mut namespace.spec.get_or_insert_default().finalizers;
-    if !finalizers.iter().any(|f| f == NAMESPACE_FINALIZER) {
-        finalizers.push(NAMESPACE_FINALIZER.into());
-    }
-    namespace.status.get_or_insert_default().phase = ACTIVE.into();
-}
-
 /// Sends a namespace on its way out; `false` when it is on it already.
 pub(crate) fn begin_deletion(namespace: &mut Namespace, now: Timestamp) -> bool {
     if !meta::begin_deletion(namespace.metadata_mut(), now, 0) {
@@ -90,7 +75,12 @@ mod tests {
     fn namespace() -> Namespace {
         let mut namespace = Namespace::default();
         namespace.metadata_mut().name = "team".into();
-        prepare_create(&mut namespace);
+        namespace
+            .spec
+            .get_or_insert_default()
+            .finalizers
+            .push("kubernetes".into());
+        namespace.status.get_or_insert_default().phase = "Active".into();
         namespace
     }
 
@@ -114,8 +104,6 @@ mod tests {
     #[test]
     fn a_namespace_goes_once_and_waits_for_its_content() {
         let mut team = namespace();
-        assert_eq!(phase(&team), "Active");
-        assert_eq!(team.meta().labels[METADATA_NAME], "team");
         assert!(!is_empty(&team));
         assert!(begin_deletion(&mut team, Timestamp { seconds: 5, nanos: 1 }));
         assert_eq!(phase(&team), "Terminating");

@@ -1,38 +1,22 @@
-//! What every new Pod gets from the cluster: a service account, a priority, and tolerations that let it stay on a failing
-//! node for a while.
+//! A new Pod's priority, which its PriorityClass decides.
 //!
-//! <https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/>: ServiceAccount, Priority,
-//! DefaultTolerationSeconds.
+//! <https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#priority>. The other defaults that
+//! upstream has in admission plugins (service account, tolerations) need nothing of the cluster: apimachinery sets them.
 
 use crate::registry::errors::{self, Result};
-use apimachinery::defaults::{add_default_tolerations, resolve_priority};
+use apimachinery::defaults::resolve_priority;
 use apimachinery::kinds;
 use proto::Kind;
-use proto::api::core::v1::{Pod, PodSpec};
+use proto::api::core::v1::Pod;
 use proto::api::scheduling::v1::PriorityClass;
 
-/// The service account of Pods that name none.
-const DEFAULT_SERVICE_ACCOUNT: &str = "default";
 /// The classes that exist whether anybody made them or not.
 const SYSTEM_CLASSES: [&str; 2] = ["system-node-critical", "system-cluster-critical"];
-/// Fills in what the cluster decides. `classes` are all PriorityClasses.
-pub(crate) fn admit(pod: &mut Pod, classes: &[PriorityClass]) -> Result<()> {
-    let name = pod.name().to_owned();
-    let spec = pod.spec.get_or_insert_default();
-    set_service_account(spec);
-    add_default_tolerations(spec);
-    set_priority(spec, &name, classes)
-}
-
-fn set_service_account(spec: &mut PodSpec) {
-    if spec.service_account_name.is_empty() {
-        DEFAULT_SERVICE_ACCOUNT.clone_into(&mut spec.service_account_name);
-    }
-    spec.service_account.clone_from(&spec.service_account_name);
-}
-
-fn set_priority(spec: &mut PodSpec, pod: &str, classes: &[PriorityClass]) -> Result<()> {
+/// Gives the Pod its class's priority. `classes` are all PriorityClasses.
+pub(crate) fn set_priority(pod: &mut Pod, classes: &[PriorityClass]) -> Result<()> {
     let info = kinds::of::<Pod>();
+    let pod_name = pod.name().to_owned();
+    let spec = pod.spec.get_or_insert_default();
     let class = if spec.priority_class_name.is_empty() {
         // Two defaults are a mistake of the administrator; the lower one does less harm.
         let defaults = classes.iter().filter(|class| class.global_default);
@@ -42,7 +26,7 @@ fn set_priority(spec: &mut PodSpec, pod: &str, classes: &[PriorityClass]) -> Res
         let class = classes.iter().find(|class| class.name() == wanted);
         if class.is_none() && !SYSTEM_CLASSES.contains(&wanted.as_str()) {
             let why = format!("no PriorityClass with name {wanted} was found");
-            return Err(errors::forbidden(info, pod, &why));
+            return Err(errors::forbidden(info, &pod_name, &why));
         }
         class
     };
@@ -54,7 +38,7 @@ fn set_priority(spec: &mut PodSpec, pod: &str, classes: &[PriorityClass]) -> Res
         let why = format!(
             "the integer value of priority ({given}) must not be provided in pod spec; priority admission controller computed {computed} from the given PriorityClass name"
         );
-        return Err(errors::forbidden(info, pod, &why));
+        return Err(errors::forbidden(info, &pod_name, &why));
     }
     if policy.is_some() {
         spec.preemption_policy = policy;
@@ -65,6 +49,7 @@ fn set_priority(spec: &mut PodSpec, pod: &str, classes: &[PriorityClass]) -> Res
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proto::api::core::v1::PodSpec;
 
     fn class(name: &str, value: i32, global_default: bool) -> PriorityClass {
         let mut class = PriorityClass {
@@ -81,22 +66,22 @@ mod tests {
             spec: Some(spec),
             ..Pod::default()
         };
-        admit(&mut pod, &classes).map_err(|status| status.message)?;
+        set_priority(&mut pod, &classes).map_err(|status| status.message)?;
         Ok(pod.spec.unwrap())
     }
 
     #[test]
-    fn a_plain_pod_gets_account_priority_and_tolerations() {
+    fn a_plain_pod_has_priority_0_and_keeps_what_it_said_of_preemption() {
         let spec = admitted(PodSpec::default(), vec![]).unwrap();
-        assert_eq!(spec.service_account_name, "default");
-        assert_eq!(spec.priority, Some(0));
-        assert_eq!(spec.preemption_policy(), "PreemptLowerPriority");
-        assert_eq!(spec.tolerations.len(), 2);
         assert_eq!(
-            admitted(spec.clone(), vec![]).unwrap(),
-            spec,
-            "a second pass changes nothing"
+            (spec.priority, spec.preemption_policy()),
+            (Some(0), "PreemptLowerPriority")
         );
+        let gentle = PodSpec {
+            preemption_policy: Some("Never".into()),
+            ..PodSpec::default()
+        };
+        assert_eq!(admitted(gentle, vec![]).unwrap().preemption_policy(), "Never");
     }
 
     #[test]

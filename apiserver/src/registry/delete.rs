@@ -5,6 +5,7 @@ use super::errors::{self, Result};
 use super::outline::Outline;
 use super::plan::Plan;
 use super::pod;
+use super::strategy;
 use super::update::{decode_stored, parse_stored};
 use crate::admission::namespace;
 use apimachinery::kinds::KindInfo;
@@ -23,19 +24,25 @@ pub(crate) fn plan(info: &'static KindInfo, name: String, options: DeleteOptions
         };
         let object = parse_stored(info, &current.value)?;
         deletion::check_preconditions(info, &object.meta, current.revision, &options)?;
-        match info.number {
-            Namespace::NUMBER => namespace_effect(&object.meta, &current.value, &options, now),
-            Pod::NUMBER => {
-                let pod: Pod = decode_stored(&current.value)?;
-                let fate = deletion::fate(&object.meta, Some(pod::grace(&pod)), &options, now);
-                Ok(effect(object, fate))
-            }
-            _ => {
-                let fate = deletion::fate(&object.meta, None, &options, now);
-                Ok(effect(object, fate))
-            }
+        if info.number == Namespace::NUMBER {
+            return namespace_effect(&object.meta, &current.value, &options, now);
         }
+        let fate = deletion::fate(
+            &object.meta,
+            grace(info, &current.value, &options)?,
+            &options,
+            now,
+        );
+        Ok(effect(object, fate))
     })
+}
+
+/// The seconds that an object of a kind that goes gracefully would get.
+fn grace(info: &KindInfo, value: &Bytes, options: &DeleteOptions) -> Result<Option<i64>> {
+    if info.number != Pod::NUMBER {
+        return Ok(None);
+    }
+    strategy::grace_seconds(info, value, options.grace_period_seconds).map(Some)
 }
 
 /// Deletes a Pod that is evicted, and notes on it why.
@@ -46,7 +53,7 @@ pub(crate) fn evict(info: &'static KindInfo, name: String, options: DeleteOption
         };
         let mut pod: Pod = decode_stored(&current.value)?;
         deletion::check_preconditions(info, pod.meta(), current.revision, &options)?;
-        let fate = deletion::fate(pod.meta(), Some(pod::grace(&pod)), &options, now);
+        let fate = deletion::fate(pod.meta(), grace(info, &current.value, &options)?, &options, now);
         if let Fate::Marked(meta) = fate {
             pod::mark_evicted(&mut pod, now);
             pod.metadata = Some(*meta);
@@ -146,7 +153,10 @@ mod tests {
         let delete = plan(info, "team".into(), DeleteOptions::default(), NOW);
         let mut team = Namespace::default();
         team.metadata_mut().name = "team".into();
-        namespace::prepare_create(&mut team);
+        team.spec
+            .get_or_insert_default()
+            .finalizers
+            .push("kubernetes".into());
         let Ok(Desired::Put(value)) = run(&team, &delete) else {
             panic!("a namespace terminates first")
         };

@@ -31,17 +31,6 @@ pub(crate) enum Fate {
     Removed,
 }
 
-/// What a Pod's grace depends on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct PodGrace {
-    /// `spec.terminationGracePeriodSeconds`.
-    pub(crate) seconds: Option<i64>,
-    /// Whether a node has it.
-    pub(crate) bound: bool,
-    /// Whether it has Succeeded or Failed.
-    pub(crate) finished: bool,
-}
-
 /// Refuses options that contradict themselves.
 pub(crate) fn validate_options(options: &DeleteOptions) -> Result<()> {
     let mut faults = Vec::new();
@@ -122,39 +111,31 @@ pub(crate) fn check_preconditions(
     Ok(())
 }
 
-/// What becomes of an object that is asked to go at `now`. `pod` is given for Pods alone: only they go gracefully.
-/// Options and preconditions are checked already.
-pub(crate) fn fate(
-    meta: &ObjectMeta,
-    pod: Option<PodGrace>,
-    options: &DeleteOptions,
-    now: Timestamp,
-) -> Fate {
-    let asked = options
-        .grace_period_seconds
-        .map(|seconds| if seconds < 0 { 1 } else { seconds });
-    let grace = match pod {
+/// What becomes of an object that is asked to go at `now`. `grace` is given for kinds that go gracefully (Pods): how many
+/// seconds it would get if this were the first request. Options and preconditions are checked already.
+pub(crate) fn fate(meta: &ObjectMeta, grace: Option<i64>, options: &DeleteOptions, now: Timestamp) -> Fate {
+    let seconds = match grace {
         None => 0,
         Some(_) if is_waiting(meta) => {
             let left = meta.deletion_grace_period_seconds.unwrap_or(0);
-            match asked {
+            match options.grace_period_seconds.map(at_least_one_if_negative) {
                 // Only shorter: whoever asked first was promised no more than that, and clients rely on the date.
                 Some(seconds) if seconds < left => seconds,
                 _ => return Fate::Pending,
             }
         }
         Some(_) if is_being_deleted(meta) => 0,
-        Some(pod) => pod_grace(pod, asked),
+        Some(seconds) => seconds,
     };
     let mut after = meta.clone();
     // Once the deletion has begun, its finalizers are what controllers make of them.
-    if meta.deletion_timestamp.is_none() || pod.is_none() {
+    if meta.deletion_timestamp.is_none() || grace.is_none() {
         after.finalizers = finalizers(meta, options);
     }
-    if grace == 0 && after.finalizers.is_empty() {
+    if seconds == 0 && after.finalizers.is_empty() {
         return Fate::Removed;
     }
-    begin_deletion(&mut after, now, grace);
+    begin_deletion(&mut after, now, seconds);
     if after == *meta {
         return Fate::Pending;
     }
@@ -170,11 +151,8 @@ fn is_waiting(meta: &ObjectMeta) -> bool {
     is_being_deleted(meta) && meta.deletion_grace_period_seconds.is_some_and(|s| s > 0)
 }
 
-fn pod_grace(pod: PodGrace, asked: Option<i64>) -> i64 {
-    if !pod.bound || pod.finished {
-        return 0;
-    }
-    let seconds = asked.or(pod.seconds).unwrap_or(0);
+/// Upstream takes a negative grace for one second.
+fn at_least_one_if_negative(seconds: i64) -> i64 {
     if seconds < 0 { 1 } else { seconds }
 }
 
@@ -210,13 +188,8 @@ mod tests {
         nanos: 5,
     };
 
-    fn running() -> Option<PodGrace> {
-        Some(PodGrace {
-            seconds: Some(30),
-            bound: true,
-            finished: false,
-        })
-    }
+    /// The grace of a Pod that runs.
+    const RUNNING: Option<i64> = Some(30);
 
     fn grace(seconds: i64) -> DeleteOptions {
         DeleteOptions {
@@ -254,7 +227,7 @@ mod tests {
     #[test]
     fn a_running_pod_gets_its_grace_and_the_kubelet_ends_it() {
         let live = with_finalizers(&[]);
-        let Fate::Marked(meta) = fate(&live, running(), &DeleteOptions::default(), NOW) else {
+        let Fate::Marked(meta) = fate(&live, RUNNING, &DeleteOptions::default(), NOW) else {
             panic!("a running pod is not removed at once");
         };
         assert_eq!(
@@ -264,49 +237,29 @@ mod tests {
                 ..marked(&live, 1_030, 30)
             }
         );
-        assert_eq!(fate(&meta, running(), &grace(0), NOW), Fate::Removed);
+        assert_eq!(fate(&meta, RUNNING, &grace(0), NOW), Fate::Removed);
     }
 
     #[test]
     fn a_second_delete_only_shortens_the_grace() {
         let dying = marked(&with_finalizers(&[]), 1_030, 30);
         for options in [grace(30), grace(40), DeleteOptions::default()] {
-            assert_eq!(
-                fate(&dying, running(), &options, NOW),
-                Fate::Pending,
-                "{options:?}"
-            );
+            assert_eq!(fate(&dying, RUNNING, &options, NOW), Fate::Pending, "{options:?}");
         }
         assert_eq!(
-            fate(&dying, running(), &grace(10), NOW),
+            fate(&dying, RUNNING, &grace(10), NOW),
             Fate::Marked(Box::new(marked(&dying, 1_010, 10)))
         );
         assert_eq!(
-            fate(&dying, running(), &grace(-7), NOW),
+            fate(&dying, RUNNING, &grace(-7), NOW),
             Fate::Marked(Box::new(marked(&dying, 1_001, 1)))
         );
     }
 
     #[test]
-    fn pods_that_no_kubelet_holds_go_at_once() {
-        let pods = [
-            PodGrace {
-                bound: false,
-                ..running().unwrap()
-            },
-            PodGrace {
-                finished: true,
-                ..running().unwrap()
-            },
-            PodGrace {
-                seconds: None,
-                ..running().unwrap()
-            },
-        ];
-        for pod in pods {
-            let got = fate(&with_finalizers(&[]), Some(pod), &DeleteOptions::default(), NOW);
-            assert_eq!(got, Fate::Removed, "{pod:?}");
-        }
+    fn a_pod_without_grace_goes_at_once() {
+        let got = fate(&with_finalizers(&[]), Some(0), &DeleteOptions::default(), NOW);
+        assert_eq!(got, Fate::Removed);
     }
 
     #[test]
@@ -337,7 +290,7 @@ mod tests {
     #[test]
     fn a_pod_with_finalizers_stays_after_its_grace() {
         let dying = marked(&with_finalizers(&["example.com/hold"]), 1_030, 30);
-        let got = fate(&dying, running(), &grace(0), NOW);
+        let got = fate(&dying, RUNNING, &grace(0), NOW);
         assert_eq!(got, Fate::Marked(Box::new(marked(&dying, 1_000, 0))));
     }
 

@@ -30,7 +30,21 @@ pub(crate) fn unknown_kind(name: &str) -> Box<Status> {
     } else {
         format!("the server doesn't have a resource type {name:?}")
     };
-    Box::new(status::about(Reason::NotFound, "", name, "", message))
+    Box::new(not_served(status::about(
+        Reason::MethodNotAllowed,
+        "",
+        name,
+        "",
+        message,
+    )))
+}
+
+/// The kind or the subresource is not there: UNIMPLEMENTED in gRPC, and 404 in HTTP, where it is a path.
+fn not_served(status: Status) -> Status {
+    Status {
+        code: Reason::NotFound.code(),
+        ..status
+    }
 }
 
 fn concerning(reason: Reason, info: &KindInfo, name: &str, message: String) -> Box<Status> {
@@ -91,15 +105,17 @@ pub(crate) fn forbidden(info: &KindInfo, name: &str, why: &str) -> Box<Status> {
 
 /// The kind has no such subresource.
 pub(crate) fn no_subresource(info: &KindInfo, subresource: &str) -> Box<Status> {
-    concerning(
-        Reason::NotFound,
-        info,
+    let message = format!(
+        "the server could not find the requested resource: {} has no subresource {subresource:?}",
+        info.resource()
+    );
+    Box::new(not_served(status::about(
+        Reason::MethodNotAllowed,
+        info.group,
+        info.plural,
         "",
-        format!(
-            "the server could not find the requested resource: {} has no subresource {subresource:?}",
-            info.resource()
-        ),
-    )
+        message,
+    )))
 }
 
 /// The encoded object is larger than the store takes.

@@ -2,11 +2,10 @@
 //!
 //! <https://kubernetes.io/docs/reference/using-api/api-concepts/#patch-and-apply>.
 
-use super::create;
 use super::errors::{self, Result};
 use super::plan::Plan;
 use super::update::{self, Subresource};
-use super::{scale, strategy};
+use super::{metadata, strategy};
 use apimachinery::json::{self, Unknown};
 use apimachinery::kinds::KindInfo;
 use apimachinery::patch;
@@ -35,41 +34,33 @@ pub(crate) fn plan(
         let Some(current) = current else {
             return Err(errors::not_found(info, &name));
         };
-        if part == Subresource::Scale {
-            let before = scale::read(info, &current.value, current.revision)?;
-            let patched = patched(Scale::NUMBER, &before.encode_to_vec().into(), form, &text)?;
-            let after = Scale::decode(patched).map_err(|error| errors::internal(error.to_string()))?;
-            return rescale(info, &after, current);
-        }
         let before = with_resource_version(&current.value, current.revision)
             .map_err(|error| errors::internal(format!("a stored {} does not decode: {error}", info.kind)))?;
-        let after = patched(info.number, &before, form, &text)?;
-        strategy::check_size(&after)?;
-        let mut next = create::parse(info, &strategy::defaulted(info, &after)?)?;
-        create::settle_namespace(info, &mut next);
-        let namespace = current_namespace(current)?;
-        if next.meta.name != name || next.meta.namespace != namespace {
+        if part == Subresource::Scale {
+            let scale = strategy::scale_of(info, &before)?.encode_to_vec().into();
+            let after = patched(Scale::NUMBER, &scale, form, &text)?;
+            let after = Scale::decode(after).map_err(|error| errors::internal(error.to_string()))?;
+            return rescale(info, &after, current);
+        }
+        let after = metadata::settle(info, &patched(info.number, &before, form, &text)?)?;
+        let (old, new) = (metadata::view(&before)?, metadata::view(&after)?);
+        if new.name != old.name || new.namespace != old.namespace {
             return Err(errors::bad_request(
                 "a patch cannot change metadata.name or metadata.namespace",
             ));
         }
-        update::plan(info, part, &next, Some(current))
+        update::plan(info, part, &after, Some(current))
     }))
 }
 
 /// What becomes of an object whose scale is `scale` from now on.
 pub(crate) fn rescale(info: &'static KindInfo, scale: &Scale, current: &Versioned) -> Result<Desired> {
-    let old = update::parse_stored(info, &current.value)?;
-    super::metadata::check_current(info, scale.meta(), &old.meta, current.revision)?;
-    let value = scale::write(info, &current.value, scale)?;
-    let next = create::parse(info, &value)?;
-    update::plan(info, Subresource::Scale, &next, Some(current))
-}
-
-fn current_namespace(current: &Versioned) -> Result<String> {
-    let meta = apimachinery::wire::MetaView::parse(&current.value);
-    let meta = meta.map_err(|error| errors::internal(format!("a stored object does not decode: {error}")))?;
-    Ok(meta.namespace.to_owned())
+    let meta = scale.meta();
+    let mut next = update::parse_stored(info, &strategy::with_scale(info, &current.value, scale)?)?;
+    // What the Scale was made from decides, as with any update.
+    next.meta.uid.clone_from(&meta.uid);
+    next.meta.resource_version.clone_from(&meta.resource_version);
+    update::plan(info, Subresource::Scale, &next.encode(), Some(current))
 }
 
 /// The patched object in canonical encoding.

@@ -1,6 +1,5 @@
 //! What the registry does to Pods alone: binding one to a node, and marking one that is evicted. Pure.
 
-use super::deletion::PodGrace;
 use super::errors::{self, Result};
 use apimachinery::kinds::KindInfo;
 use proto::Timestamp;
@@ -10,16 +9,6 @@ use proto::api::core::v1::{Pod, PodCondition};
 const POD_SCHEDULED: &str = "PodScheduled";
 /// The condition that says that a Pod is about to go, and why.
 const DISRUPTION_TARGET: &str = "DisruptionTarget";
-
-/// What a delete needs to know of a Pod.
-pub(crate) fn grace(pod: &Pod) -> PodGrace {
-    let spec = pod.spec.as_ref();
-    PodGrace {
-        seconds: spec.and_then(|spec| spec.termination_grace_period_seconds),
-        bound: spec.is_some_and(|spec| !spec.node_name.is_empty()),
-        finished: is_finished(pod),
-    }
-}
 
 /// Whether the Pod has run to its end.
 pub(crate) fn is_finished(pod: &Pod) -> bool {

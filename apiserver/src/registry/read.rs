@@ -3,7 +3,7 @@
 use super::continuation::Continuation;
 use super::errors::{self, Result};
 use super::update::decode_stored;
-use super::{Registry, request, scale};
+use super::{Registry, request, strategy};
 use crate::limits::{MAX_PAGE_BYTES, MAX_PAGE_ITEMS, MAX_TEXT_BYTES};
 use crate::metrics::Verb;
 use apimachinery::kinds::{self, KindInfo};
@@ -30,7 +30,7 @@ impl Registry {
         let key = request::key(info, &asked.namespace, &asked.name)?;
         match asked.subresource.as_str() {
             "" | "status" => {}
-            "scale" => scale::check(info)?,
+            "scale" if info.has_scale => {}
             other => return Err(errors::no_subresource(info, other)),
         }
         self.catch_up().await?;
@@ -44,11 +44,7 @@ impl Registry {
         };
         let stored = found.ok_or_else(|| errors::not_found(info, &asked.name))?;
         if asked.subresource == "scale" {
-            return Ok(Object::encode_from(&scale::read(
-                info,
-                &stored.bytes,
-                stored.revision,
-            )?));
+            return Ok(Object::encode_from(&strategy::scale_of(info, &stored.bytes)?));
         }
         Ok(object(info, &stored))
     }

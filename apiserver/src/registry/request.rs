@@ -1,6 +1,7 @@
 //! Reads what requests name: kinds, keys, selectors. Every text has a bound, and every error says which field is wrong.
 
 use super::errors::{self, Result};
+use super::metadata;
 use crate::limits::MAX_TEXT_BYTES;
 use apimachinery::kinds::{self, KindInfo};
 use apimachinery::names;
@@ -24,23 +25,8 @@ pub(crate) fn kind_of(object: Option<&Object>) -> Result<&'static KindInfo> {
     let Some(object) = object.filter(|object| !object.is_unset()) else {
         return Err(errors::bad_request("the request has no object"));
     };
-    kinds::by_number(object.number).ok_or_else(|| {
-        errors::bad_request(format!(
-            "the object is of no kind that can be stored (field {} of orrery.v1.Object)",
-            object.number
-        ))
-    })
-}
-
-/// The namespace of a request for one object: `default` where the kind needs one, and none where it has none.
-pub(crate) fn namespace<'a>(info: &KindInfo, namespace: &'a str) -> &'a str {
-    if !info.namespaced {
-        ""
-    } else if namespace.is_empty() {
-        "default"
-    } else {
-        namespace
-    }
+    kinds::by_number(object.number)
+        .ok_or_else(|| errors::unknown_kind(&format!("field {} of orrery.v1.Object", object.number)))
 }
 
 /// The key of one object.
@@ -48,7 +34,7 @@ pub(crate) fn key(info: &KindInfo, namespace: &str, name: &str) -> Result<Key> {
     if name.is_empty() {
         return Err(errors::bad_request("name must be given"));
     }
-    let namespace = self::namespace(info, namespace);
+    let namespace = metadata::settled(info, namespace);
     // Such names were never stored, and a slash would reach into another key.
     for (field, text) in [("name", name), ("namespace", namespace)] {
         if text.len() > names::MAX_SUBDOMAIN || !names::path_segment(text).is_empty() {
@@ -128,7 +114,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_the_callers_fault() {
-        assert_eq!(kind("ponies").unwrap_err().reason, "NotFound");
+        let unknown = kind("ponies").unwrap_err();
+        assert_eq!((unknown.reason.as_str(), unknown.code), ("MethodNotAllowed", 404));
         assert_eq!(labels("a in (").unwrap_err().reason, "BadRequest");
         assert_eq!(
             fields(kind("po").unwrap(), "spec.nothing=1").unwrap_err().reason,
@@ -143,6 +130,6 @@ mod tests {
             number: 1000,
             ..Object::default()
         };
-        assert_eq!(kind_of(Some(&scale)).unwrap_err().reason, "BadRequest");
+        assert_eq!(kind_of(Some(&scale)).unwrap_err().reason, "MethodNotAllowed");
     }
 }

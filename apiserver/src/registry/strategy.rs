@@ -1,43 +1,42 @@
-//! What is done to an object of any kind before it is stored: read strictly, given its defaults, checked.
-//!
-//! The rules themselves are apimachinery's; this file says when each runs, and turns faults into a `Status`.
+//! apimachinery's rules for each kind, as the registry asks for them, and what is checked before them: size, and bytes
+//! that the schema does not know.
 
 use super::errors::{self, Result};
-use super::typed;
 use crate::limits::MAX_OBJECT_BYTES;
 use apimachinery::json::{self, Faults};
 use apimachinery::kinds::KindInfo;
 use apimachinery::status::FieldError;
+use apimachinery::strategy::{self, Rejection, Stamp};
 use bytes::Bytes;
+use proto::api::autoscaling::v1::Scale;
 use proto::meta::v1::Status;
 
-/// Reads what a client sent: refuses what is malformed or unknown to the schema, each by its path, and gives back the
-/// canonical encoding.
-pub(crate) fn read(info: &KindInfo, value: &Bytes) -> Result<Bytes> {
-    check_size(value)?;
-    read_message(info.number, info.kind, value)
-}
+pub(crate) use apimachinery::strategy::Subresource as Part;
 
-/// As [`read`], for any arm of `Object`.
-pub(crate) fn read_message(number: u32, kind: &str, value: &Bytes) -> Result<Bytes> {
+/// Refuses what is too large, malformed or unknown to the schema, each fault by its path. `number` is an arm of `Object`.
+pub(crate) fn check_sent(number: u32, value: &Bytes) -> Result<()> {
+    check_size(value)?;
     json::check_wire(number, value).map_err(|faults| unreadable(&faults))?;
     let unknown = json::unknown_fields(number, value);
-    if !unknown.is_empty() {
-        let list = unknown.iter().map(|path| format!("unknown field {path:?}"));
-        let status = errors::bad_request(format!(
-            "strict decoding error: {}",
-            list.collect::<Vec<_>>().join(", ")
-        ));
-        return Err(unknown.iter().fold(status, |status, path| {
-            errors::with_cause(
-                status,
-                "FieldValueForbidden",
-                path,
-                format!("unknown field {path:?}"),
-            )
-        }));
+    if unknown.is_empty() {
+        return Ok(());
     }
-    canonical(number, kind, value)
+    let list: Vec<String> = unknown
+        .iter()
+        .map(|path| format!("unknown field {path:?}"))
+        .collect();
+    let status = errors::bad_request(format!("strict decoding error: {}", list.join(", ")));
+    Err(unknown.iter().zip(list).fold(status, |status, (path, message)| {
+        errors::with_cause(status, "FieldValueForbidden", path, message)
+    }))
+}
+
+/// Refuses what the store would not take.
+pub(crate) fn check_size(value: &Bytes) -> Result<()> {
+    if value.len() > MAX_OBJECT_BYTES {
+        return Err(errors::too_large(value.len()));
+    }
+    Ok(())
 }
 
 /// The faults of an object that cannot be read.
@@ -53,37 +52,36 @@ pub(crate) fn unreadable(faults: &Faults) -> Box<Status> {
     })
 }
 
-/// The canonical encoding of a message that is an arm of `Object`.
-fn canonical(number: u32, kind: &str, value: &Bytes) -> Result<Bytes> {
-    typed::canonical(number, value)
-        .ok_or_else(|| errors::bad_request(format!("{kind} cannot be written")))?
-        .map_err(|error| errors::bad_request(format!("the {kind} does not decode: {error}")))
+/// The new object as it is stored: stamped, with its defaults, checked.
+pub(crate) fn create(info: &KindInfo, sent: &Bytes, stamp: Stamp<'_>) -> Result<Bytes> {
+    let value = strategy::admit_create(info.number, sent, stamp).map_err(|rejection| refused(&rejection))?;
+    check_size(&value)?;
+    Ok(value)
 }
 
-/// The object with every default that it leaves open.
-pub(crate) fn defaulted(_info: &KindInfo, value: &Bytes) -> Result<Bytes> {
-    Ok(value.clone())
+/// The changed object as it is stored: `part` of `new` over `old`, with its defaults, checked.
+pub(crate) fn update(info: &KindInfo, old: &Bytes, new: &Bytes, part: Part) -> Result<Bytes> {
+    let admitted =
+        strategy::admit_update(info.number, old, new, part).map_err(|rejection| refused(&rejection))?;
+    check_size(&admitted.bytes)?;
+    Ok(admitted.bytes)
 }
 
-/// Checks a new object; all faults at once.
-pub(crate) fn validate_create(_info: &KindInfo, _name: &str, _value: &Bytes) -> Result<()> {
-    Ok(())
+/// An object's scale.
+pub(crate) fn scale_of(info: &KindInfo, object: &Bytes) -> Result<Scale> {
+    strategy::scale_of(info.number, object).map_err(|rejection| refused(&rejection))
 }
 
-/// Checks a changed object against the one it replaces.
-pub(crate) fn validate_update(_info: &KindInfo, _name: &str, _new: &Bytes, _old: &Bytes) -> Result<()> {
-    Ok(())
+/// The object with as many replicas as `scale` wants.
+pub(crate) fn with_scale(info: &KindInfo, object: &Bytes, scale: &Scale) -> Result<Bytes> {
+    strategy::with_scale(info.number, object, scale).map_err(|rejection| refused(&rejection))
 }
 
-/// Checks an object whose status alone has changed.
-pub(crate) fn validate_status(_info: &KindInfo, _name: &str, _new: &Bytes, _old: &Bytes) -> Result<()> {
-    Ok(())
+/// How many seconds an object gets to end.
+pub(crate) fn grace_seconds(info: &KindInfo, object: &Bytes, asked: Option<i64>) -> Result<i64> {
+    strategy::grace_seconds(info.number, object, asked).map_err(|rejection| refused(&rejection))
 }
 
-/// Refuses what the store would not take.
-pub(crate) fn check_size(value: &Bytes) -> Result<()> {
-    if value.len() > MAX_OBJECT_BYTES {
-        return Err(errors::too_large(value.len()));
-    }
-    Ok(())
+fn refused(rejection: &Rejection) -> Box<Status> {
+    Box::new(rejection.to_status())
 }

@@ -40,61 +40,36 @@ impl Subresource {
     }
 }
 
-/// What becomes of `current` when `new` is written to it. `new` is canonical and has its defaults.
+/// What becomes of `current` when the client's `new` is written to it.
 pub(crate) fn plan(
     info: &KindInfo,
     part: Subresource,
-    new: &Outline,
+    new: &Bytes,
     current: Option<&Versioned>,
 ) -> Result<Desired> {
+    let sent = metadata::view(new)?;
     let Some(current) = current else {
-        return Err(errors::not_found(info, &new.meta.name));
+        return Err(errors::not_found(info, sent.name));
     };
-    let old = parse_stored(info, &current.value)?;
-    metadata::check_current(info, &new.meta, &old.meta, current.revision)?;
-    let mut next = match part {
-        Subresource::Main | Subresource::Scale => {
-            let mut next = new.clone();
-            metadata::carry_over(info, &mut next.meta, &old.meta)?;
-            if info.has_status {
-                next.take_status_of(&old);
-            }
-            next
-        }
-        Subresource::Status => {
-            let mut next = old.clone();
-            next.take_status_of(new);
-            next
-        }
-        Subresource::Finalize => {
-            let mut next = new.clone();
-            next.meta = old.meta.clone();
-            next.take_status_of(&old);
-            next
-        }
+    let old = metadata::view(&current.value)?;
+    metadata::check_current(info, &sent, &old, current.revision)?;
+    let next = match (part, info.number) {
+        (Subresource::Main, Namespace::NUMBER) => with_finalizers(new, &current.value)?,
+        (Subresource::Finalize, _) => with_finalizers(&current.value, new)?,
+        (Subresource::Status, Pod::NUMBER) => keep_qos_class(new, &current.value)?,
+        _ => new.clone(),
     };
-    if info.number == Namespace::NUMBER && part == Subresource::Main {
-        // A namespace's finalizers change through `finalize` alone.
-        next = old_spec_of(&old, &next);
-    }
-    if info.has_status && !next.same_spec(&old) {
-        next.meta.generation += 1;
-    }
-    let mut value = next.encode();
-    if part == Subresource::Status && info.number == Pod::NUMBER {
-        value = keep_qos_class(&value, &current.value)?;
-    }
+    let part = match part {
+        Subresource::Status => strategy::Part::Status,
+        _ => strategy::Part::None,
+    };
+    let value = strategy::update(info, &current.value, &next, part)?;
     if value == current.value {
         return Ok(Desired::Keep);
     }
-    match part {
-        Subresource::Status => strategy::validate_status(info, &next.meta.name, &value, &current.value)?,
-        _ => strategy::validate_update(info, &next.meta.name, &value, &current.value)?,
-    }
-    if is_done(info, &next, &value)? {
+    if is_done(info, &value)? {
         return Ok(Desired::Delete);
     }
-    strategy::check_size(&value)?;
     Ok(Desired::Put(value))
 }
 
@@ -102,17 +77,6 @@ pub(crate) fn plan(
 pub(crate) fn parse_stored(info: &KindInfo, value: &Bytes) -> Result<Outline> {
     Outline::parse(value)
         .map_err(|error| errors::internal(format!("a stored {} does not decode: {error}", info.kind)))
-}
-
-/// Whether nothing holds a deleting object any more.
-fn is_done(info: &KindInfo, next: &Outline, value: &Bytes) -> Result<bool> {
-    if !deletion::is_released(&next.meta) {
-        return Ok(false);
-    }
-    if info.number != Namespace::NUMBER {
-        return Ok(true);
-    }
-    Ok(namespace::is_empty(&decode_stored(value)?))
 }
 
 /// Decodes what the store holds; it was checked when it was written.
@@ -125,18 +89,31 @@ pub(crate) fn decode_stored<K: Kind>(value: &Bytes) -> Result<K> {
     })
 }
 
-fn old_spec_of(old: &Outline, next: &Outline) -> Outline {
-    let mut kept = old.clone();
-    kept.meta = next.meta.clone();
-    kept
+/// Whether nothing holds a deleting object any more.
+fn is_done(info: &KindInfo, value: &Bytes) -> Result<bool> {
+    if metadata::view(value)?.deletion_timestamp.is_none() {
+        return Ok(false);
+    }
+    let released = deletion::is_released(&parse_stored(info, value)?.meta);
+    if !released || info.number != Namespace::NUMBER {
+        return Ok(released);
+    }
+    Ok(namespace::is_empty(&decode_stored(value)?))
+}
+
+/// `namespace` with the `spec.finalizers` of `other`: they change through `finalize` alone.
+fn with_finalizers(namespace: &Bytes, other: &Bytes) -> Result<Bytes> {
+    let mut namespace: Namespace = decode_stored(namespace)?;
+    namespace.spec = decode_stored::<Namespace>(other)?.spec;
+    Ok(namespace.encode_to_vec().into())
 }
 
 /// A Pod's QoS class is decided when it is created; a kubelet that leaves it out does not mean to clear it.
-fn keep_qos_class(value: &Bytes, old: &Bytes) -> Result<Bytes> {
-    let mut pod: Pod = decode_stored(value)?;
+fn keep_qos_class(new: &Bytes, old: &Bytes) -> Result<Bytes> {
+    let mut pod: Pod = decode_stored(new)?;
     let status = pod.status.get_or_insert_default();
     if !status.qos_class.is_empty() {
-        return Ok(value.clone());
+        return Ok(new.clone());
     }
     let old: Pod = decode_stored(old)?;
     status.qos_class = old.status.map(|status| status.qos_class).unwrap_or_default();
@@ -170,7 +147,13 @@ mod tests {
             ..proto::api::core::v1::Container::default()
         });
         edit(&mut deployment);
-        strategy::defaulted(kinds::of::<Deployment>(), &deployment.encode_to_vec().into()).unwrap()
+        let meta = deployment.metadata.clone().unwrap_or_default();
+        let status = deployment.status.take();
+        let sent = deployment.encode_to_vec().into();
+        let stored = strategy::create(kinds::of::<Deployment>(), &sent, &mut |m| *m = meta.clone()).unwrap();
+        let mut deployment: Deployment = decode_stored(&stored).unwrap();
+        deployment.status = status;
+        deployment.encode_to_vec().into()
     }
 
     fn run(part: Subresource, new: &Bytes, old: &Bytes) -> Result<Desired> {
@@ -178,12 +161,7 @@ mod tests {
             value: old.clone(),
             revision: 7,
         };
-        plan(
-            kinds::of::<Deployment>(),
-            part,
-            &Outline::parse(new).unwrap(),
-            Some(&current),
-        )
+        plan(kinds::of::<Deployment>(), part, new, Some(&current))
     }
 
     fn put(effect: Desired) -> Deployment {

@@ -10,7 +10,7 @@ use super::create::{self, Surroundings};
 use super::errors::{self, Result};
 use super::plan::{Answer, Plan, Prepared};
 use super::update::{self, Subresource};
-use super::{Registry, delete, deletion, patch, pod, request, scale, strategy};
+use super::{Registry, delete, deletion, metadata, patch, pod, request, strategy};
 use crate::admission;
 use crate::limits::MAX_NAME_ATTEMPTS;
 use crate::metrics::Verb;
@@ -261,10 +261,9 @@ fn prepare_update(asked: &UpdateRequest) -> Result<Prepared> {
             "a Scale, and nothing else, is written to the subresource \"scale\"",
         ));
     }
+    strategy::check_sent(sent.number, &sent.bytes)?;
     if part == Subresource::Scale {
-        let value = strategy::read_message(sent.number, "Scale", &sent.bytes)?;
-        let scale = Scale::decode(value).map_err(|error| errors::bad_request(error.to_string()))?;
-        scale::check(info)?;
+        let scale = Scale::decode(sent.bytes).map_err(|error| errors::bad_request(error.to_string()))?;
         let key = request::key(info, &scale.meta().namespace, &scale.meta().name)?;
         let plan: Plan = Box::new(move |current| match current {
             None => Err(errors::not_found(info, &scale.meta().name)),
@@ -276,10 +275,9 @@ fn prepare_update(asked: &UpdateRequest) -> Result<Prepared> {
             ..prepared(info, key, plan)
         });
     }
-    let value = strategy::defaulted(info, &strategy::read(info, &sent.bytes)?)?;
-    let mut new = create::parse(info, &value)?;
-    create::settle_namespace(info, &mut new);
-    let key = request::key(info, &new.meta.namespace, &new.meta.name)?;
+    let new = metadata::settle(info, &sent.bytes)?;
+    let meta = metadata::view(&new)?;
+    let key = request::key(info, meta.namespace, meta.name)?;
     let plan: Plan = Box::new(move |current| update::plan(info, part, &new, current));
     Ok(Prepared {
         dry_run: asked.dry_run,
@@ -319,7 +317,7 @@ pub(crate) fn answer(prepared: &Prepared, outcome: &Outcome) -> Result<Object> {
         )));
     };
     if prepared.answer == Answer::Scale {
-        let scale = scale::read(info, &stored.bytes, stored.revision)?;
+        let scale = strategy::scale_of(info, &stored.bytes)?;
         return Ok(Object::encode_from(&scale));
     }
     Ok(Object {

@@ -1,4 +1,12 @@
 //! The API over real sockets: an apiserver in this process over the memory store, and plain tonic clients.
 
+mod batch;
+mod errors;
+mod eviction;
 mod harness;
+mod hostile;
 mod lifecycle;
+mod lists;
+mod namespaces;
+mod watches;
+mod writes;

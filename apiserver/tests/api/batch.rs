@@ -1,0 +1,120 @@
+//! Batches: many writes, a result each.
+
+use super::harness::{Server, plain, pod};
+use proto::api::core::v1::{Namespace, Pod};
+use proto::orrery::v1::batch_operation::Operation;
+use proto::orrery::v1::batch_result::Result as One;
+use proto::orrery::v1::{
+    BatchOperation, BatchRequest, BindRequest, CreateRequest, DeleteRequest, GetChangeRequest, PatchRequest,
+    patch_request::Type,
+};
+use proto::{Kind, Object};
+
+fn create<K: Kind>(object: &K) -> Operation {
+    Operation::Create(CreateRequest {
+        object: Some(Object::encode_from(object)),
+        ..CreateRequest::default()
+    })
+}
+
+fn operation(operation: Operation, cause: i64) -> BatchOperation {
+    BatchOperation {
+        operation: Some(operation),
+        cause,
+    }
+}
+
+#[tokio::test]
+async fn every_operation_has_its_own_result_and_cause() {
+    let mut server = Server::start().await;
+    let bind = |node: &str| {
+        Operation::Bind(BindRequest {
+            name: "a".into(),
+            node: node.into(),
+            ..BindRequest::default()
+        })
+    };
+    let patch = Operation::Patch(PatchRequest {
+        kind: "pods".into(),
+        name: "a".into(),
+        r#type: Type::Merge.into(),
+        patch: r#"{"metadata":{"labels":{"x":"y"}}}"#.into(),
+        ..PatchRequest::default()
+    });
+    let delete = Operation::Delete(DeleteRequest {
+        kind: "pods".into(),
+        name: "none".into(),
+        ..DeleteRequest::default()
+    });
+    let mut team = Namespace::default();
+    team.metadata_mut().name = "team".into();
+    let mut member = pod("member");
+    member.metadata_mut().namespace = "team".into();
+    let operations = vec![
+        operation(create(&pod("a")), 2),
+        operation(create(&pod("a")), 0),
+        operation(bind("n1"), 3),
+        operation(bind("n2"), 0),
+        operation(patch, 0),
+        operation(delete, 0),
+        operation(create(&team), 0),
+        operation(create(&member), 0),
+        BatchOperation::default(),
+        operation(create(&pod("z")), -1),
+    ];
+    let answer = plain(server.resources.batch(BatchRequest { operations }).await).unwrap();
+    let outcomes: Vec<String> = answer
+        .results
+        .iter()
+        .map(|result| match result.result.as_ref().unwrap() {
+            One::Object(_) => "done".to_owned(),
+            One::Error(status) => status.reason.clone(),
+        })
+        .collect();
+    let expected = [
+        "done",
+        "AlreadyExists",
+        "done",
+        "Conflict",
+        "done",
+        "NotFound",
+        "done",
+        "done",
+        "BadRequest",
+        "BadRequest",
+    ];
+    assert_eq!(outcomes, expected);
+    let pod: Pod = server.get("default", "a").await.unwrap();
+    assert_eq!(
+        (
+            pod.spec.as_ref().unwrap().node_name.as_str(),
+            pod.meta().labels["x"].as_str()
+        ),
+        ("n1", "y")
+    );
+    let Some(One::Object(first)) = &answer.results[0].result else {
+        panic!("the first was created")
+    };
+    let revision = first.decode_as::<Pod>().unwrap().revision();
+    let change = plain(server.history.get_change(GetChangeRequest { revision }).await).unwrap();
+    assert_eq!(change.cause, 2);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_full_batch_of_generated_names_creates_them_all() {
+    let mut server = Server::start().await;
+    let mut nameless = pod("");
+    nameless.metadata_mut().generate_name = "web-".into();
+    let operations = vec![operation(create(&nameless), 0); 1_000];
+    let answer = plain(server.resources.batch(BatchRequest { operations }).await).unwrap();
+    assert!(
+        answer
+            .results
+            .iter()
+            .all(|result| matches!(result.result, Some(One::Object(_))))
+    );
+    let mut watch = server.watch(&["pods"], 0).await;
+    assert_eq!(watch.initial::<Pod>().await.len(), 1_000);
+    server.stop().await;
+}
