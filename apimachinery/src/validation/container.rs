@@ -354,7 +354,7 @@ fn env_from(sources: &[EnvFromSource], at: &Path<'_>, faults: &mut Faults) {
         match (config_map, secret) {
             (None, None) => faults.invalid(&at, "", "must specify one of: `configMapRef` or `secretRef`"),
             (Some(_), Some(_)) => {
-                faults.invalid(&at, "", "may not have more than one field specified at a time")
+                faults.invalid(&at, "", "may not have more than one field specified at a time");
             }
             _ => {}
         }

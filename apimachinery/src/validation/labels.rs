@@ -162,7 +162,7 @@ fn node_requirement(requirement: &NodeSelectorRequirement, at: &Path<'_>, faults
     let values = at.field("values");
     match (requirement.operator.as_str(), requirement.values.len()) {
         ("In" | "NotIn", 0) => {
-            faults.required(&values, "must be specified when `operator` is 'In' or 'NotIn'")
+            faults.required(&values, "must be specified when `operator` is 'In' or 'NotIn'");
         }
         ("Exists" | "DoesNotExist", 1..) => {
             faults.forbidden(

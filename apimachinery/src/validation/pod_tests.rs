@@ -135,7 +135,7 @@ fn ports_have_numbers_names_and_protocols() {
                 main(s).ports.push(ContainerPort {
                     protocol: "TCP".into(),
                     ..ContainerPort::default()
-                })
+                });
             },
             &["spec.containers[0].ports[0].containerPort: Required value"],
         ),
@@ -144,7 +144,7 @@ fn ports_have_numbers_names_and_protocols() {
                 main(s).ports.push(ContainerPort {
                     container_port: 70000,
                     ..ContainerPort::default()
-                })
+                });
             },
             &[
                 "spec.containers[0].ports[0].containerPort: Invalid value: 70000: must be between 1 and 65535",
@@ -159,7 +159,7 @@ fn ports_have_numbers_names_and_protocols() {
                         name: "HTTP".into(),
                         ..ContainerPort::default()
                     },
-                )
+                );
             },
             &[
                 "spec.containers[0].ports[0].name: Invalid value: \"HTTP\"",
@@ -229,7 +229,7 @@ fn environment_variables_have_one_source_each() {
                 main(s).env.push(EnvVar {
                     name: "A=B".into(),
                     ..EnvVar::default()
-                })
+                });
             },
             &["spec.containers[0].env[0].name: Invalid value: \"A=B\""],
         ),
@@ -242,7 +242,7 @@ fn environment_variables_have_one_source_each() {
                 main(s).env.push(EnvVar {
                     value: "x".into(),
                     ..field("metadata.name")
-                })
+                });
             },
             &["spec.containers[0].env[0].valueFrom: Invalid value: \"\": may not be specified when `value`"],
         ),
@@ -250,7 +250,7 @@ fn environment_variables_have_one_source_each() {
             |s| {
                 main(s)
                     .env
-                    .extend([field("status.podIP"), field("metadata.labels['a']")])
+                    .extend([field("status.podIP"), field("metadata.labels['a']")]);
             },
             &[],
         ),
@@ -260,7 +260,7 @@ fn environment_variables_have_one_source_each() {
                     field("spec.volumes"),
                     field("metadata.labels"),
                     field("metadata.name['a']"),
-                ])
+                ]);
             },
             &[
                 "spec.containers[0].env[0].valueFrom.fieldRef.fieldPath: Unsupported value: \"spec.volumes\"",
@@ -297,7 +297,7 @@ fn volumes_have_one_source_and_mounts_have_a_volume() {
             |s| {
                 main(s)
                     .volume_mounts
-                    .extend([mount("data", ""), mount("data", "/a"), mount("data", "/a")])
+                    .extend([mount("data", ""), mount("data", "/a"), mount("data", "/a")]);
             },
             &[
                 "spec.containers[0].volumeMounts[0].mountPath: Required value",
@@ -309,7 +309,7 @@ fn volumes_have_one_source_and_mounts_have_a_volume() {
                 main(s).volume_mounts.push(VolumeMount {
                     sub_path: "../x".into(),
                     ..mount("data", "/a")
-                })
+                });
             },
             &["spec.containers[0].volumeMounts[0].subPath: Invalid value: \"../x\": must not contain '..'"],
         ),
@@ -330,7 +330,7 @@ fn volumes_have_one_source_and_mounts_have_a_volume() {
                 source(s).secret = Some(SecretVolumeSource {
                     secret_name: "s".into(),
                     ..Default::default()
-                })
+                });
             },
             &["spec.volumes[0].secret: Forbidden: may not specify more than 1 volume type"],
         ),
@@ -420,7 +420,7 @@ fn probes_have_one_handler_and_sound_numbers() {
                     success_threshold: 2,
                     period_seconds: -1,
                     ..probe(http(""))
-                })
+                });
             },
             &[
                 "spec.containers[0].livenessProbe.httpGet.path: Required value",
@@ -433,7 +433,7 @@ fn probes_have_one_handler_and_sound_numbers() {
                 main(s).readiness_probe = Some(Probe {
                     success_threshold: 2,
                     ..probe(http("/"))
-                })
+                });
             },
             &[],
         ),
@@ -477,7 +477,7 @@ fn the_rest_of_a_pod_has_rules_too() {
                 drop(
                     s.overhead
                         .insert("cpu".into(), proto::Quantity { string: "x".into() }),
-                )
+                );
             },
             &["spec.overhead[cpu]"],
         ),
@@ -493,7 +493,7 @@ fn the_rest_of_a_pod_has_rules_too() {
                 s.host_aliases = vec![HostAlias {
                     ip: "300.0.0.1".into(),
                     ..HostAlias::default()
-                }]
+                }];
             },
             &["spec.hostAliases[0].ip: Invalid value"],
         ),
@@ -532,7 +532,7 @@ fn only_images_deadlines_and_tolerations_of_a_pod_may_change() {
                 s.tolerations.push(Toleration {
                     operator: "Exists".into(),
                     ..Toleration::default()
-                })
+                });
             },
             &[],
         ),

@@ -544,7 +544,7 @@ mod tests {
                 |s| {
                     s.template.as_mut().unwrap().spec.as_mut().unwrap().containers[0]
                         .name
-                        .clear()
+                        .clear();
                 },
                 "spec.template.spec.containers[0].name: Required value",
             ),
@@ -556,7 +556,7 @@ mod tests {
                         .spec
                         .as_mut()
                         .unwrap()
-                        .active_deadline_seconds = Some(5)
+                        .active_deadline_seconds = Some(5);
                 },
                 "spec.template.spec.activeDeadlineSeconds: Forbidden: activeDeadlineSeconds in Deployment is not Supported",
             ),

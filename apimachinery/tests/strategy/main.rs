@@ -1,0 +1,137 @@
+//! Defaults and validation over whole objects of every kind: a plain manifest of each is accepted, defaulting twice is
+//! defaulting once, and nothing that can be decoded makes a rule panic.
+
+#[path = "../transcode/generator.rs"]
+mod generator;
+
+use apimachinery::json::{self, Unknown};
+use apimachinery::kinds;
+use apimachinery::strategy::{default_object, validate_create, validate_status_update, validate_update};
+use bytes::Bytes;
+use proptest::prelude::*;
+use serde_json::Value;
+
+/// One plain manifest of each kind, as a user writes it.
+const MANIFESTS: &str = include_str!("manifests.yaml");
+
+/// The manifests, decoded, in their namespaces.
+fn examples() -> Vec<(u32, Bytes)> {
+    let decode = |mut manifest: Value| {
+        let kind = manifest["kind"].as_str().unwrap().to_owned();
+        let info = kinds::lookup(&kind).unwrap();
+        if info.namespaced {
+            manifest["metadata"]["namespace"] = "default".into();
+        }
+        let decoded = json::from_value(&manifest, Unknown::Strict).unwrap_or_else(|e| panic!("{kind}: {e}"));
+        (decoded.number, decoded.bytes)
+    };
+    json::yaml::documents(MANIFESTS)
+        .map(|document| decode(document.unwrap().value))
+        .collect()
+}
+
+fn name(number: u32) -> &'static str {
+    kinds::by_number(number).unwrap().kind
+}
+
+#[test]
+fn there_is_an_example_of_every_kind() {
+    let mut numbers: Vec<u32> = examples().into_iter().map(|(number, _)| number).collect();
+    numbers.sort_unstable();
+    let all: Vec<u32> = kinds::all().iter().map(|info| info.number).collect();
+    assert_eq!(numbers, all);
+}
+
+#[test]
+fn plain_manifests_are_accepted_once_they_have_their_defaults() {
+    for (number, object) in examples() {
+        let object = default_object(number, &object).unwrap();
+        assert_eq!(validate_create(number, &object), Ok(vec![]), "{}", name(number));
+        assert_eq!(
+            validate_update(number, &object, &object),
+            Ok(vec![]),
+            "{}",
+            name(number)
+        );
+        assert_eq!(
+            validate_status_update(number, &object, &object),
+            Ok(vec![]),
+            "{}",
+            name(number)
+        );
+    }
+}
+
+#[test]
+fn objects_without_anything_are_refused_with_their_names_missing() {
+    for info in kinds::all() {
+        let object = default_object(info.number, &Bytes::new()).unwrap();
+        let faults = validate_create(info.number, &object).unwrap();
+        assert!(
+            faults.iter().any(|f| f.field == "metadata.name"),
+            "{}: {faults:?}",
+            info.kind
+        );
+    }
+}
+
+#[test]
+fn a_deployments_defaults_are_those_that_kubectl_shows() {
+    let (number, object) = examples()
+        .into_iter()
+        .find(|(number, _)| name(*number) == "Deployment")
+        .unwrap();
+    let object = default_object(number, &object).unwrap();
+    let spec = &json::to_value(number, &object).unwrap()["spec"];
+    let pod = &spec["template"]["spec"];
+    for (shown, expected) in [
+        (&spec["strategy"]["rollingUpdate"]["maxSurge"], Value::from("25%")),
+        (&spec["progressDeadlineSeconds"], 600.into()),
+        (&spec["revisionHistoryLimit"], 10.into()),
+        (&pod["containers"][0]["terminationMessagePolicy"], "File".into()),
+        (&pod["containers"][0]["imagePullPolicy"], "IfNotPresent".into()),
+        (
+            &pod["containers"][0]["readinessProbe"]["periodSeconds"],
+            10.into(),
+        ),
+        (
+            &pod["containers"][0]["resources"]["requests"]["cpu"],
+            "100m".into(),
+        ),
+        (&pod["terminationGracePeriodSeconds"], 30.into()),
+        (&pod["volumes"][0]["configMap"]["defaultMode"], 420.into()),
+    ] {
+        assert_eq!(shown, &expected);
+    }
+}
+
+/// An object with whatever its message may hold.
+fn arbitrary() -> impl Strategy<Value = (u32, Bytes)> {
+    let densities = prop::sample::select(vec![5_u64, 30, 70]);
+    (0..kinds::all().len(), any::<u64>(), densities).prop_map(|(kind, seed, density)| {
+        let info = &kinds::all()[kind];
+        let descriptor = proto::descriptors().get_message_by_name(info.message).unwrap();
+        (info.number, generator::object(&descriptor, seed, density).into())
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn defaulting_twice_is_defaulting_once((number, object) in arbitrary()) {
+        let once = default_object(number, &object).unwrap();
+        let twice = default_object(number, &once).unwrap();
+        prop_assert!(once == twice, "{}: {}", name(number), json::to_yaml(number, &once).unwrap());
+    }
+
+    #[test]
+    fn no_object_makes_a_rule_panic((number, object) in arbitrary(), (_, other) in arbitrary()) {
+        validate_create(number, &object).unwrap();
+        let object = default_object(number, &object).unwrap();
+        validate_create(number, &object).unwrap();
+        validate_status_update(number, &object, &object).unwrap();
+        // Objects of another kind may decode as this one, and then are as good as any.
+        let _ = validate_update(number, &object, &other);
+    }
+}
