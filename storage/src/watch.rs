@@ -209,6 +209,8 @@ impl Watch {
 
     async fn wait(&mut self) -> Vec<EventFrame> {
         let ticked = tokio::select! {
+            // In one order, so that a run can be replayed; `next` sees to the tick when the bell never rests.
+            biased;
             () = self.subscription.rung() => false,
             () = &mut self.tick => true,
         };
