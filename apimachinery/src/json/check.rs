@@ -7,7 +7,7 @@
 use super::fault::{Fault, FaultKind, MAX_FAULTS, Segment};
 use super::raw;
 use super::schema::{self, Field, Kind, MAX_DEPTH, Message, Shape, Target};
-use super::wire::{self, Payload, malformed};
+use super::wire::{self, Payload};
 
 /// What was found.
 #[derive(Default)]
@@ -73,7 +73,7 @@ impl Checker {
             let (number, payload) = match wire::next_record(&mut bytes) {
                 Ok(Some(record)) => record,
                 Ok(None) => return,
-                Err(fault) => return self.fault(fault),
+                Err(fault) => return self.fault(*fault),
             };
             match schema::target(targets, number) {
                 Target::Field(index) => {
@@ -86,7 +86,7 @@ impl Checker {
                 }
                 Target::Inline(inner) => match payload.bytes() {
                     Ok(bytes) => self.records(message, inner, counts, bytes),
-                    Err(fault) => self.fault(fault),
+                    Err(fault) => self.fault(*fault),
                 },
                 Target::Unknown => {
                     self.path.push(Segment::Field(number.to_string()));
@@ -122,15 +122,15 @@ impl Checker {
                     }
                     self.path.pop();
                 }
-                Err(fault) => self.fault(fault),
+                Err(fault) => self.fault(*fault),
             },
         }
     }
 
     fn packed(&mut self, mut packed: &[u8]) {
         while !packed.is_empty() {
-            if prost::encoding::decode_varint(&mut packed).is_err() {
-                return self.fault(malformed("malformed packed numbers"));
+            if let Err(fault) = wire::varint(&mut packed) {
+                return self.fault(*fault);
             }
         }
     }
@@ -158,7 +158,7 @@ impl Checker {
             },
         };
         if let Err(fault) = result {
-            self.fault(fault);
+            self.fault(*fault);
         }
     }
 }

@@ -28,6 +28,9 @@ pub enum FaultKind {
     TooDeep,
 }
 
+/// A result of the wire's hot path. The fault is boxed so that the good case travels in registers.
+pub(super) type Fallible<T> = Result<T, Box<Fault>>;
+
 /// One step on the way to a field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Segment {
@@ -72,9 +75,13 @@ impl Fault {
     }
 
     /// The same fault, seen from one level further out. Paths are built outwards, so the steps come last first.
-    pub(super) fn below(mut self, segment: Segment) -> Self {
+    pub(super) fn below(mut self: Box<Self>, segment: Segment) -> Box<Self> {
         self.path.insert(0, segment);
         self
+    }
+
+    pub(super) fn boxed(kind: FaultKind, message: impl Into<String>) -> Box<Self> {
+        Box::new(Self::new(kind, message))
     }
 
     /// The path as Kubernetes writes it.

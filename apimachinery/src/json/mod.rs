@@ -143,7 +143,7 @@ fn arm(number: u32) -> Result<&'static Message, Fault> {
 impl Message {
     /// Appends the message's JSON to `out`. On an error, what was appended is rubbish.
     pub fn to_json(&'static self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Fault> {
-        writer::write(self, bytes, out)
+        writer::write(self, bytes, out).map_err(|fault| *fault)
     }
 
     /// The message as a tree.
@@ -262,8 +262,8 @@ impl Probe {
 
     fn number(&self) -> Result<u32, Fault> {
         let missing = |name: &str| {
-            let fault = Fault::new(FaultKind::UnknownKind, "required: it says what the object is");
-            fault.below(Segment::Field(name.to_owned()))
+            let message = "required: it says what the object is";
+            *Fault::boxed(FaultKind::UnknownKind, message).below(Segment::Field(name.to_owned()))
         };
         let api_version = self.api_version.as_deref().ok_or_else(|| missing("apiVersion"))?;
         let kind = self.kind.as_deref().ok_or_else(|| missing("kind"))?;
@@ -271,7 +271,7 @@ impl Probe {
             .map(|info| info.number)
             .ok_or_else(|| {
                 let message = format!("no kind \"{kind}\" in version \"{api_version}\" is served here");
-                Fault::new(FaultKind::UnknownKind, message).below(Segment::Field("kind".to_owned()))
+                *Fault::boxed(FaultKind::UnknownKind, message).below(Segment::Field("kind".to_owned()))
             })
     }
 }

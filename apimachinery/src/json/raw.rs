@@ -4,18 +4,18 @@
 //!
 //! Invariant: what is appended is valid JSON no deeper than [`MAX_DEPTH`], or an error is returned.
 
-use super::fault::{Fault, FaultKind};
+use super::fault::{Fallible, Fault, FaultKind};
 use super::schema::MAX_DEPTH;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use std::fmt;
 
 /// Appends `json`, checked and without its white space. `depth` is how deep it stands in its object.
-pub(super) fn copy(json: &[u8], depth: usize, out: &mut Vec<u8>) -> Result<(), Fault> {
+pub(super) fn copy(json: &[u8], depth: usize, out: &mut Vec<u8>) -> Fallible<()> {
     let mut source = serde_json::Deserializer::from_slice(json);
     Text { out, depth }
         .deserialize(&mut source)
         .and_then(|()| source.end())
-        .map_err(|error| Fault::new(FaultKind::InvalidValue, format!("no JSON: {error}")))
+        .map_err(|error| Fault::boxed(FaultKind::InvalidValue, format!("no JSON: {error}")))
 }
 
 /// Writes whatever a deserializer holds as JSON text.
@@ -115,7 +115,7 @@ impl<'de> Visitor<'de> for Text<'_> {
 mod tests {
     use super::*;
 
-    fn check(json: &str) -> Result<String, Fault> {
+    fn check(json: &str) -> Fallible<String> {
         let mut out = Vec::new();
         copy(json.as_bytes(), 1, &mut out).map(|()| String::from_utf8(out).unwrap())
     }

@@ -167,37 +167,40 @@ impl Message {
 /// A hash table from JSON names to fields, made for a handful of short names: hashing looks at four bytes.
 #[derive(Debug)]
 struct NameTable {
-    slots: Vec<u16>,
+    /// The name's hash and the field's index.
+    slots: Vec<(u32, u16)>,
     mask: usize,
 }
 
-const NO_FIELD: u16 = u16::MAX;
+const FREE: (u32, u16) = (0, u16::MAX);
 
 impl NameTable {
     fn new(fields: &[Field]) -> Self {
         let size = (fields.len() * 2).next_power_of_two().max(2);
         let mut table = Self {
-            slots: vec![NO_FIELD; size],
+            slots: vec![FREE; size],
             mask: size - 1,
         };
         for (index, field) in fields.iter().enumerate() {
-            let mut slot = name_hash(&field.name) & table.mask;
-            while table.slots[slot] != NO_FIELD {
+            let hash = name_hash(&field.name);
+            let mut slot = hash as usize & table.mask;
+            while table.slots[slot] != FREE {
                 slot = (slot + 1) & table.mask;
             }
-            table.slots[slot] = index as u16;
+            table.slots[slot] = (hash, index as u16);
         }
         table
     }
 
     fn find(&self, fields: &[Field], name: &str) -> Option<u16> {
-        let mut slot = name_hash(name) & self.mask;
+        let hash = name_hash(name);
+        let mut slot = hash as usize & self.mask;
         loop {
-            let index = self.slots[slot];
-            if index == NO_FIELD {
+            let (found, index) = self.slots[slot];
+            if (found, index) == FREE {
                 return None;
             }
-            if fields[usize::from(index)].name == name {
+            if found == hash && fields[usize::from(index)].name == name {
                 return Some(index);
             }
             slot = (slot + 1) & self.mask;
@@ -205,15 +208,15 @@ impl NameTable {
     }
 }
 
-fn name_hash(name: &str) -> usize {
+fn name_hash(name: &str) -> u32 {
     let bytes = name.as_bytes();
     let (Some(&first), Some(&last)) = (bytes.first(), bytes.last()) else {
         return 0;
     };
     let middle = bytes[bytes.len() / 2];
-    let mixed =
-        (usize::from(first) << 16 | usize::from(middle) << 8 | usize::from(last)) ^ (bytes.len() << 20);
-    mixed.wrapping_mul(0x9E37_79B1) >> 12
+    let mixed = u32::from_le_bytes([first, middle, last, bytes.len() as u8]);
+    let spread = mixed.wrapping_mul(0x9E37_79B1);
+    spread ^ spread >> 15
 }
 
 /// Every message that can be transcoded.

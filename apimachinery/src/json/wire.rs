@@ -2,9 +2,9 @@
 //!
 //! Invariant: reading never goes past the bytes given, whatever they are.
 
-use super::fault::{Fault, FaultKind};
+use super::fault::{Fallible, Fault, FaultKind};
 use super::special;
-use prost::encoding::{WireType, decode_key, decode_varint, encode_varint};
+use prost::encoding::{decode_varint, encode_varint};
 
 /// The value of one record.
 #[derive(Clone, Copy, Debug)]
@@ -16,58 +16,77 @@ pub(super) enum Payload<'a> {
 }
 
 impl<'a> Payload<'a> {
-    pub(super) fn varint(self) -> Result<u64, Fault> {
+    pub(super) fn varint(self) -> Fallible<u64> {
         match self {
             Self::Varint(value) => Ok(value),
             _ => Err(malformed("wrong wire type: a number belongs here")),
         }
     }
 
-    pub(super) fn bytes(self) -> Result<&'a [u8], Fault> {
+    pub(super) fn bytes(self) -> Fallible<&'a [u8]> {
         match self {
             Self::Bytes(bytes) => Ok(bytes),
             _ => Err(malformed("wrong wire type: bytes belong here")),
         }
     }
 
-    pub(super) fn text(self) -> Result<&'a str, Fault> {
+    pub(super) fn text(self) -> Fallible<&'a str> {
         std::str::from_utf8(self.bytes()?).map_err(|_| malformed("not valid UTF-8"))
     }
 }
 
 /// Bytes that are no protobuf, or none of this message.
-pub(super) fn malformed(message: &str) -> Fault {
-    Fault::new(FaultKind::Syntax, message)
+#[cold]
+pub(super) fn malformed(message: &str) -> Box<Fault> {
+    Fault::boxed(FaultKind::Syntax, message)
 }
 
 /// Takes the next record off `bytes`: field number and value; `None` at the end.
-pub(super) fn next_record<'a>(bytes: &mut &'a [u8]) -> Result<Option<(u32, Payload<'a>)>, Fault> {
+#[inline]
+pub(super) fn next_record<'a>(bytes: &mut &'a [u8]) -> Fallible<Option<(u32, Payload<'a>)>> {
     if bytes.is_empty() {
         return Ok(None);
     }
-    let (number, wire_type) = decode_key(bytes).map_err(|_| malformed("malformed field key"))?;
-    let payload = match wire_type {
-        WireType::Varint => {
-            Payload::Varint(decode_varint(bytes).map_err(|_| malformed("malformed or truncated number"))?)
-        }
-        WireType::LengthDelimited => {
-            let length = decode_varint(bytes).map_err(|_| malformed("malformed or truncated length"))?;
+    let key = varint(bytes)?;
+    let number = u32::try_from(key >> 3).unwrap_or(0);
+    if number == 0 || number > MAX_NUMBER {
+        return Err(malformed("malformed field key"));
+    }
+    let payload = match key & 7 {
+        0 => Payload::Varint(varint(bytes)?),
+        2 => {
+            let length = varint(bytes)?;
             Payload::Bytes(take(bytes, length)?)
         }
-        WireType::ThirtyTwoBit => {
-            take(bytes, 4)?;
-            Payload::Fixed
-        }
-        WireType::SixtyFourBit => {
+        1 => {
             take(bytes, 8)?;
             Payload::Fixed
         }
-        WireType::StartGroup | WireType::EndGroup => return Err(malformed("groups are not supported")),
+        5 => {
+            take(bytes, 4)?;
+            Payload::Fixed
+        }
+        3 | 4 => return Err(malformed("groups are not supported")),
+        _ => return Err(malformed("malformed field key")),
     };
     Ok(Some((number, payload)))
 }
 
-fn take<'a>(bytes: &mut &'a [u8], length: u64) -> Result<&'a [u8], Fault> {
+/// Field numbers have 29 bits.
+const MAX_NUMBER: u32 = (1 << 29) - 1;
+
+/// Takes a number off `bytes`. Keys, most lengths and most values are one byte.
+#[inline]
+pub(super) fn varint(bytes: &mut &[u8]) -> Fallible<u64> {
+    if let [first @ 0..0x80, rest @ ..] = *bytes {
+        *bytes = rest;
+        return Ok(u64::from(*first));
+    }
+    decode_varint(bytes).map_err(|_| malformed("malformed or truncated number"))
+}
+
+#[inline]
+fn take<'a>(bytes: &mut &'a [u8], length: u64) -> Fallible<&'a [u8]> {
     let taken = usize::try_from(length)
         .ok()
         .and_then(|length| bytes.split_at_checked(length));
@@ -80,8 +99,8 @@ fn take<'a>(bytes: &mut &'a [u8], length: u64) -> Result<&'a [u8], Fault> {
 fn last<'a, T>(
     mut bytes: &'a [u8],
     number: u32,
-    read: fn(Payload<'a>) -> Result<T, Fault>,
-) -> Result<Option<T>, Fault> {
+    read: fn(Payload<'a>) -> Fallible<T>,
+) -> Fallible<Option<T>> {
     let mut found = None;
     while let Some((n, payload)) = next_record(&mut bytes)? {
         if n == number {
@@ -92,28 +111,28 @@ fn last<'a, T>(
 }
 
 /// The string in field 1: Quantity.
-pub(super) fn text_of(bytes: &[u8]) -> Result<&str, Fault> {
+pub(super) fn text_of(bytes: &[u8]) -> Fallible<&str> {
     Ok(last(bytes, 1, Payload::text)?.unwrap_or_default())
 }
 
 /// The bytes in field 1: RawExtension, FieldsV1.
-pub(super) fn raw_of(bytes: &[u8]) -> Result<&[u8], Fault> {
+pub(super) fn raw_of(bytes: &[u8]) -> Fallible<&[u8]> {
     Ok(last(bytes, 1, Payload::bytes)?.unwrap_or_default())
 }
 
 /// The number in field 1: Duration.
-pub(super) fn number_of(bytes: &[u8]) -> Result<i64, Fault> {
+pub(super) fn number_of(bytes: &[u8]) -> Fallible<i64> {
     Ok(last(bytes, 1, Payload::varint)?.unwrap_or_default() as i64)
 }
 
 /// Seconds and nanoseconds of a Timestamp that RFC 3339 can write.
-pub(super) fn time_of(bytes: &[u8]) -> Result<(i64, i32), Fault> {
+pub(super) fn time_of(bytes: &[u8]) -> Fallible<(i64, i32)> {
     let seconds = last(bytes, 1, Payload::varint)?.unwrap_or_default() as i64;
     let nanos = last(bytes, 2, Payload::varint)?.unwrap_or_default() as i32;
     if special::is_time(seconds, nanos) {
         Ok((seconds, nanos))
     } else {
-        Err(Fault::new(
+        Err(Fault::boxed(
             FaultKind::InvalidValue,
             "a time outside of the years 1 to 9999",
         ))
@@ -127,14 +146,14 @@ pub(super) enum IntOrString<'a> {
 }
 
 /// Reads an IntOrString.
-pub(super) fn int_or_string_of(bytes: &[u8]) -> Result<IntOrString<'_>, Fault> {
+pub(super) fn int_or_string_of(bytes: &[u8]) -> Fallible<IntOrString<'_>> {
     let kind = last(bytes, 1, Payload::varint)?.unwrap_or_default();
     let number = last(bytes, 2, Payload::varint)?.unwrap_or_default() as i32;
     let text = last(bytes, 3, Payload::text)?.unwrap_or_default();
     match kind {
         0 => Ok(IntOrString::Int(number)),
         1 => Ok(IntOrString::Text(text)),
-        _ => Err(Fault::new(
+        _ => Err(Fault::boxed(
             FaultKind::InvalidValue,
             "type must be 0 (number) or 1 (string)",
         )),
@@ -142,7 +161,7 @@ pub(super) fn int_or_string_of(bytes: &[u8]) -> Result<IntOrString<'_>, Fault> {
 }
 
 /// Key and value of a map's entry.
-pub(super) fn entry_of(mut bytes: &[u8]) -> Result<(&str, Option<Payload<'_>>), Fault> {
+pub(super) fn entry_of(mut bytes: &[u8]) -> Fallible<(&str, Option<Payload<'_>>)> {
     let (mut key, mut value) = ("", None);
     while let Some((number, payload)) = next_record(&mut bytes)? {
         match number {

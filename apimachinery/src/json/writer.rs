@@ -5,11 +5,11 @@
 //!
 //! Invariant: what is appended is valid JSON, or an error is returned and the rest of the buffer is rubbish.
 
-use super::fault::{Fault, FaultKind, Segment};
+use super::fault::{Fallible, Fault, FaultKind, Segment};
 use super::raw;
 use super::schema::{self, Field, Kind, MAX_DEPTH, Message, Shape, Target};
 use super::special;
-use super::wire::{self, IntOrString, Payload, malformed};
+use super::wire::{self, IntOrString, Payload};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -21,7 +21,7 @@ struct Record<'a> {
 }
 
 /// Appends the JSON of a message that stands alone.
-pub(super) fn write(message: &'static Message, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Fault> {
+pub(super) fn write(message: &'static Message, bytes: &[u8], out: &mut Vec<u8>) -> Fallible<()> {
     Writer {
         out,
         records: Vec::new(),
@@ -42,9 +42,9 @@ impl<'a> Writer<'a, '_> {
         bytes: &'a [u8],
         depth: usize,
         alone: bool,
-    ) -> Result<(), Fault> {
+    ) -> Fallible<()> {
         if depth >= MAX_DEPTH {
-            return Err(Fault::new(
+            return Err(Fault::boxed(
                 FaultKind::TooDeep,
                 format!("nested deeper than {MAX_DEPTH} levels"),
             ));
@@ -94,7 +94,7 @@ impl<'a> Writer<'a, '_> {
     }
 
     /// Finds the records of a message and of those inlined in it.
-    fn collect(&mut self, targets: &[Target], mut bytes: &'a [u8]) -> Result<(), Fault> {
+    fn collect(&mut self, targets: &[Target], mut bytes: &'a [u8]) -> Fallible<()> {
         while let Some((number, payload)) = wire::next_record(&mut bytes)? {
             match schema::target(targets, number) {
                 Target::Field(field) => self.records.push(Record {
@@ -116,7 +116,7 @@ impl<'a> Writer<'a, '_> {
     }
 
     /// Writes a field that JSON prints although there is nothing in it, as Go prints its zero value.
-    fn absent(&mut self, field: &Field, empty: usize, depth: usize) -> Result<(), Fault> {
+    fn absent(&mut self, field: &Field, empty: usize, depth: usize) -> Fallible<()> {
         self.key(field, empty);
         if field.presence || field.shape != Shape::Single {
             self.out.extend_from_slice(b"null");
@@ -125,7 +125,7 @@ impl<'a> Writer<'a, '_> {
         self.zero(field.kind, depth)
     }
 
-    fn zero(&mut self, kind: Kind, depth: usize) -> Result<(), Fault> {
+    fn zero(&mut self, kind: Kind, depth: usize) -> Fallible<()> {
         let text: &[u8] = match kind {
             Kind::Bool => b"false",
             Kind::Int32 | Kind::Int64 | Kind::IntOrString => b"0",
@@ -147,7 +147,7 @@ impl<'a> Writer<'a, '_> {
         end: usize,
         empty: usize,
         depth: usize,
-    ) -> Result<bool, Fault> {
+    ) -> Fallible<bool> {
         self.key(field, empty);
         match field.shape {
             Shape::Single => {
@@ -180,7 +180,7 @@ impl<'a> Writer<'a, '_> {
         }
     }
 
-    fn single(&mut self, field: &Field, payload: Payload<'a>, depth: usize) -> Result<bool, Fault> {
+    fn single(&mut self, field: &Field, payload: Payload<'a>, depth: usize) -> Fallible<bool> {
         // A time without any bytes is Go's zero time, which JSON does not know.
         let is_zero = match field.kind {
             Kind::Bool | Kind::Int32 | Kind::Int64 => payload.varint()? == 0 && !field.presence,
@@ -196,7 +196,7 @@ impl<'a> Writer<'a, '_> {
     }
 
     /// Writes a message that is there more than once: protobuf merges them, which is reading them one after the other.
-    fn merged(&mut self, index: u16, at: usize, end: usize, depth: usize) -> Result<(), Fault> {
+    fn merged(&mut self, index: u16, at: usize, end: usize, depth: usize) -> Fallible<()> {
         let mut joined = Vec::new();
         for record in &self.records[at..end] {
             joined.extend_from_slice(record.payload.bytes()?);
@@ -215,12 +215,11 @@ impl<'a> Writer<'a, '_> {
         first: usize,
         index: usize,
         depth: usize,
-    ) -> Result<(), Fault> {
+    ) -> Fallible<()> {
         // A list of numbers may come packed, whatever the schema says.
         if let (Payload::Bytes(mut packed), Kind::Bool | Kind::Int32 | Kind::Int64) = (payload, field.kind) {
             while !packed.is_empty() {
-                let number = prost::encoding::decode_varint(&mut packed);
-                let number = number.map_err(|_| malformed("malformed packed numbers"))?;
+                let number = wire::varint(&mut packed)?;
                 self.item(field, Payload::Varint(number), first, index, depth)?;
             }
             return Ok(());
@@ -232,7 +231,7 @@ impl<'a> Writer<'a, '_> {
             .map_err(|fault| fault.below(Segment::Index(index)))
     }
 
-    fn map(&mut self, field: &Field, at: usize, end: usize, depth: usize) -> Result<(), Fault> {
+    fn map(&mut self, field: &Field, at: usize, end: usize, depth: usize) -> Fallible<()> {
         let start = self.out.len();
         self.out.push(b'{');
         let mut last_key: Option<&str> = None;
@@ -250,7 +249,7 @@ impl<'a> Writer<'a, '_> {
     }
 
     /// Go writes maps in any order, and a key that is there twice counts once, with its last value.
-    fn unsorted_map(&mut self, field: &Field, at: usize, end: usize, depth: usize) -> Result<(), Fault> {
+    fn unsorted_map(&mut self, field: &Field, at: usize, end: usize, depth: usize) -> Fallible<()> {
         let mut entries = std::collections::BTreeMap::new();
         for record in &self.records[at..end] {
             let (key, value) = wire::entry_of(record.payload.bytes()?)?;
@@ -271,11 +270,11 @@ impl<'a> Writer<'a, '_> {
         value: Option<Payload<'a>>,
         first: bool,
         depth: usize,
-    ) -> Result<(), Fault> {
+    ) -> Fallible<()> {
         if !first {
             self.out.push(b',');
         }
-        write_string(key, self.out);
+        write_text(key.as_bytes(), self.out)?;
         self.out.push(b':');
         match value {
             Some(value) => self.value(field.kind, value, depth),
@@ -289,7 +288,7 @@ impl<'a> Writer<'a, '_> {
         .map_err(|fault| fault.below(Segment::Key(key.to_owned())))
     }
 
-    fn value(&mut self, kind: Kind, payload: Payload<'a>, depth: usize) -> Result<(), Fault> {
+    fn value(&mut self, kind: Kind, payload: Payload<'a>, depth: usize) -> Fallible<()> {
         match kind {
             Kind::Bool => {
                 let text: &[u8] = if payload.varint()? == 0 { b"false" } else { b"true" };
@@ -297,7 +296,7 @@ impl<'a> Writer<'a, '_> {
             }
             Kind::Int32 => write_number(i64::from(payload.varint()? as i32), self.out),
             Kind::Int64 => write_number(payload.varint()? as i64, self.out),
-            Kind::String => write_string(payload.text()?, self.out),
+            Kind::String => write_text(payload.bytes()?, self.out)?,
             Kind::Bytes => write_base64(payload.bytes()?, self.out),
             Kind::Quantity => match wire::text_of(payload.bytes()?)? {
                 "" => self.out.extend_from_slice(b"\"0\""),
@@ -334,6 +333,22 @@ impl<'a> Writer<'a, '_> {
 
 fn write_number(number: i64, out: &mut Vec<u8>) {
     serde_json::to_writer(out, &number).expect("a number goes into memory");
+}
+
+/// Appends a string that need not be UTF-8. Nearly all of Kubernetes' strings are printable ASCII without quotes, and
+/// one look at the bytes tells.
+fn write_text(bytes: &[u8], out: &mut Vec<u8>) -> Fallible<()> {
+    let is_plain = |b: u8| (0x20..0x80).contains(&b) && b != b'"' && b != b'\\';
+    // No early exit: the loop then compares many bytes at once.
+    if bytes.iter().fold(true, |plain, &b| plain & is_plain(b)) {
+        out.reserve(bytes.len() + 2);
+        out.push(b'"');
+        out.extend_from_slice(bytes);
+        out.push(b'"');
+        return Ok(());
+    }
+    write_string(Payload::Bytes(bytes).text()?, out);
+    Ok(())
 }
 
 fn write_string(text: &str, out: &mut Vec<u8>) {
