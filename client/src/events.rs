@@ -2,7 +2,7 @@
 //!
 //! Best effort: recording never blocks and never fails. What does not fit into the queue, or is refused, is dropped and
 //! counted in the log. A repeat (same object, type, reason and message) counts up the first Event instead of making a
-//! new one, for as long as the [`Correlator`] remembers it.
+//! new one, for as long as the `Correlator` remembers it.
 //! <https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/>
 
 use crate::client::Client;

@@ -15,7 +15,7 @@
 //!    └──────────────────────────────┘ Expired, refused, or too new for long: the server does not know R
 //! ```
 //!
-//! [`Follower::step`] is that diagram, without I/O. Invariant: whoever applies the deltas holds at every
+//! `Follower::step` is that diagram, without I/O. Invariant: whoever applies the deltas holds at every
 //! [`Delta::Synced`] and after every delta that follows it exactly what the server held at that revision.
 
 use crate::backoff::{Backoff, Policy};

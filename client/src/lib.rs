@@ -2,7 +2,7 @@
 //!
 //! From the bottom up:
 //! - [`client`] and [`api`]: requests to the apiserver, by kind name and typed.
-//! - [`informer`]: one ordered stream of changes that survives disconnects, as [`informer::Delta`]s.
+//! - [`informer`]: one ordered stream of changes that survives disconnects, as [`delta::Delta`]s.
 //! - [`cache`]: the objects that a component needs, as they were at one revision.
 //! - [`workqueue`] and [`backoff`]: which keys to work on, in what order, and when.
 //! - [`controller`]: what a controller is: a pure `reconcile(cache, key) -> Plan`.
@@ -13,6 +13,7 @@
 pub mod api;
 pub mod backoff;
 pub mod cache;
+mod cached;
 pub mod client;
 pub mod controller;
 pub mod delta;

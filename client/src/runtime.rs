@@ -6,7 +6,7 @@
 //!                          └────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! The [`engine`] decides and knows no I/O; this file moves deltas in and batches out. Invariants:
+//! The engine decides and knows no I/O; this file moves deltas in and batches out. Invariants:
 //! - A key is reconciled only while the cache shows the cluster at one revision, and never by two at a time.
 //! - After a key's writes, it is not reconciled before the cache shows them. So no controller acts twice on one
 //!   observation, which is what client-go's *expectations* are for.

@@ -3,7 +3,8 @@
 //! The cache keeps stores of different types side by side and reaches them through [`KindStore`]; typed reads downcast
 //! the store once, not each object.
 
-use crate::cache::{Cached, Metadata, Want, Watch};
+use crate::cache::{Want, Watch};
+use crate::cached::{Cached, Metadata};
 use crate::key::ObjectKey;
 use prost::{DecodeError, Message};
 use proto::meta::v1::ObjectMeta;

@@ -15,7 +15,8 @@
 mod fields;
 mod patch;
 
-use crate::cache::{Cache, CacheEvent, Metadata, Watch};
+use crate::cache::{Cache, CacheEvent, Watch};
+use crate::cached::Metadata;
 use crate::controller::{Action, Controller, DeleteAction, EventAction, Plan};
 use crate::delta::Delta;
 use crate::key::ObjectKey;
