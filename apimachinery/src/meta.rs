@@ -34,6 +34,26 @@ pub fn stamp_new(meta: &mut ObjectMeta, birth: &Birth) {
     meta.self_link.clear();
 }
 
+/// Puts back what an update may not change and need not repeat. What it does change of these, validation refuses.
+pub fn keep_system_fields(old: &ObjectMeta, new: &mut ObjectMeta) {
+    new.generation = old.generation;
+    new.resource_version.clear();
+    new.self_link.clone_from(&old.self_link);
+    if new.uid.is_empty() {
+        new.uid.clone_from(&old.uid);
+    }
+    if new.creation_timestamp.is_none() {
+        new.creation_timestamp = old.creation_timestamp;
+    }
+    // Nothing takes a deletion back.
+    if new.deletion_timestamp.is_none() {
+        new.deletion_timestamp = old.deletion_timestamp;
+    }
+    if new.deletion_grace_period_seconds.is_none() {
+        new.deletion_grace_period_seconds = old.deletion_grace_period_seconds;
+    }
+}
+
 /// `Time` has seconds only; the rest would not survive JSON.
 pub fn whole_seconds(time: Timestamp) -> Timestamp {
     Timestamp { nanos: 0, ..time }

@@ -1,24 +1,57 @@
-//! Defaults and validation by a kind's number: the one place that turns the number into the kind's rules.
+//! What happens to an object on its way into the store: the one place that turns a kind's number into its rules.
 //!
-//! Input: encoded objects. Output: the object with its defaults, or the list of its faults. What else happens to an
-//! object on its way into the store (names, UIDs, status kept apart from spec) is the apiserver's; the rules themselves
-//! stand in [`crate::defaults`] and [`crate::validation`], next to their kinds.
+//! Input: encoded objects as clients sent them. Output: encoded objects as they are stored, or every fault by its path.
+//! - create: decode → what the server sets → defaults → validation → encode;
+//! - update: decode both → keep what this subresource may not change → defaults → validation → encode.
 //!
-//! Encoding is deterministic (prost writes fields in order, and maps are sorted): defaulting an object that has its
-//! defaults gives the same bytes again.
+//! Encoding is deterministic (prost writes fields in order and maps are sorted), so an update that changes nothing gives
+//! the stored bytes again. [`ROWS`] lists the kinds; their rules stand in `defaults` and `validation`.
 
-use crate::defaults::Defaults;
-use crate::kinds;
-use crate::status::FieldError;
+mod scale;
+
+pub use scale::{scale_of, with_scale};
+
+use crate::defaults::{Defaults, add_default_tolerations};
+use crate::kinds::{self, KindInfo};
+use crate::meta;
+use crate::resources;
+use crate::status::{self, FieldError, Reason};
 use crate::validation::{Faults, Validate, validate_meta, validate_meta_update};
+use crate::well_known::NAMESPACE_FINALIZER;
 use bytes::Bytes;
 use proto::Kind;
+use proto::api::core::v1::{Namespace, Node, Pod};
 use proto::api::{apps, autoscaling, batch, coordination, core, discovery, policy, scheduling, storage};
+use proto::meta::v1::{ObjectMeta, Status};
 
-/// Why an object cannot be judged.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum StrategyError {
-    /// No kind is stored under this number.
+/// Which part of an object a write is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Subresource {
+    /// Everything but the status.
+    #[default]
+    None,
+    /// The status alone.
+    Status,
+    /// `spec.replicas` alone.
+    Scale,
+}
+
+impl Subresource {
+    /// As requests spell it: empty, `status` or `scale`.
+    pub fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "" => Self::None,
+            "status" => Self::Status,
+            "scale" => Self::Scale,
+            _ => return None,
+        })
+    }
+}
+
+/// Why an object is not let in.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Rejection {
+    /// No kind has this number.
     #[error("there is no kind with number {0}")]
     UnknownKind(u32),
     /// The bytes are no message of the kind.
@@ -29,72 +62,106 @@ pub enum StrategyError {
         /// What the decoder says.
         problem: String,
     },
+    /// The kind has no such subresource.
+    #[error("{kind} has no subresource {subresource:?}")]
+    NoSubresource {
+        /// The kind.
+        kind: &'static str,
+        /// What was asked for.
+        subresource: Subresource,
+    },
+    /// The object breaks rules.
+    #[error("{} is invalid: {} faults", info.kind, faults.len())]
+    Invalid {
+        /// The kind.
+        info: &'static KindInfo,
+        /// The object's name, or its `generateName`.
+        name: String,
+        /// Every fault.
+        faults: Vec<FieldError>,
+    },
 }
 
-/// The object with everything that it leaves open filled in.
-pub fn default_object(number: u32, object: &Bytes) -> Result<Bytes, StrategyError> {
-    (row(number)?.default)(object)
+impl Rejection {
+    /// As the API answers it.
+    pub fn to_status(&self) -> Status {
+        match self {
+            Self::UnknownKind(_) | Self::NoSubresource { .. } => {
+                status::failure(Reason::NotFound, self.to_string())
+            }
+            Self::Undecodable { .. } => status::failure(Reason::BadRequest, self.to_string()),
+            Self::Invalid { info, name, faults } => status::invalid(info.group, info.kind, name, faults),
+        }
+    }
 }
 
-/// The faults of a new object that has its defaults, metadata included. None when it is good.
-pub fn validate_create(number: u32, object: &Bytes) -> Result<Vec<FieldError>, StrategyError> {
-    (row(number)?.create)(object)
+/// An update that is let in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admitted {
+    /// The object to store.
+    pub bytes: Bytes,
+    /// Whether the spec changed, and with it `metadata.generation`.
+    pub spec_changed: bool,
 }
 
-/// The faults of `new` as what replaces `old`: those of any object, and fields that cannot change.
-pub fn validate_update(number: u32, new: &Bytes, old: &Bytes) -> Result<Vec<FieldError>, StrategyError> {
-    (row(number)?.update)(new, old)
+/// Admits a new object. `stamp` sets what only the server knows ([`meta::stamp_new`]); it runs before the defaults,
+/// because some of them depend on the name.
+pub fn admit_create(number: u32, bytes: &Bytes, stamp: Stamp<'_>) -> Result<Bytes, Rejection> {
+    (row(number)?.create)(bytes, stamp)
 }
 
-/// The faults of `new`, which differs from `old` in its status alone.
-pub fn validate_status_update(
-    number: u32,
-    new: &Bytes,
-    old: &Bytes,
-) -> Result<Vec<FieldError>, StrategyError> {
-    (row(number)?.status)(new, old)
+/// Admits an object's new state. `old` is what is stored.
+pub fn admit_update(number: u32, old: &Bytes, new: &Bytes, part: Subresource) -> Result<Admitted, Rejection> {
+    (row(number)?.update)(old, new, part)
 }
 
-type Found = Result<Vec<FieldError>, StrategyError>;
+/// The object with everything that it leaves open filled in, and nothing else done to it.
+pub fn default_object(number: u32, bytes: &Bytes) -> Result<Bytes, Rejection> {
+    (row(number)?.default)(bytes)
+}
 
-/// A kind's rules.
+/// Sets what only the server knows on a new object's metadata.
+pub type Stamp<'a> = &'a mut dyn FnMut(&mut ObjectMeta);
+
+/// How many seconds an object has to end once its deletion is asked for: what the client says, or else the Pod. Only
+/// Pods that run somewhere need any.
+pub fn grace_seconds(number: u32, bytes: &Bytes, asked: Option<i64>) -> Result<i64, Rejection> {
+    if number != Pod::NUMBER {
+        return Ok(0);
+    }
+    let pod: Pod = decode(bytes)?;
+    let ended = matches!(
+        pod.status.as_ref().map_or("", |s| &s.phase),
+        "Succeeded" | "Failed"
+    );
+    let spec = pod.spec.unwrap_or_default();
+    if ended || spec.node_name.is_empty() {
+        return Ok(0);
+    }
+    let grace = asked
+        .or(spec.termination_grace_period_seconds)
+        .unwrap_or(DEFAULT_GRACE_SECONDS);
+    // Upstream takes a negative grace for one second.
+    Ok(if grace < 0 { 1 } else { grace })
+}
+
+/// For a Pod that was stored without its defaults, which no Pod of ours is.
+const DEFAULT_GRACE_SECONDS: i64 = 30;
+
+/// How a kind's objects are admitted.
 struct Row {
     number: u32,
-    default: fn(&Bytes) -> Result<Bytes, StrategyError>,
-    create: fn(&Bytes) -> Found,
-    update: fn(&Bytes, &Bytes) -> Found,
-    status: fn(&Bytes, &Bytes) -> Found,
+    default: fn(&Bytes) -> Result<Bytes, Rejection>,
+    create: fn(&Bytes, Stamp<'_>) -> Result<Bytes, Rejection>,
+    update: fn(&Bytes, &Bytes, Subresource) -> Result<Admitted, Rejection>,
 }
 
-const fn of<K: Defaults + Validate>() -> Row {
+const fn of<K: Object>() -> Row {
     Row {
         number: K::NUMBER,
-        default: |object| {
-            let mut object: K = decode(object)?;
-            object.set_defaults();
-            Ok(object.encode_to_vec().into())
-        },
-        create: |object| {
-            let object: K = decode(object)?;
-            let mut faults = Faults::default();
-            validate_meta(kinds::of::<K>(), object.meta(), &mut faults);
-            object.validate_create(&mut faults);
-            Ok(faults.into_vec())
-        },
-        update: |new, old| {
-            let (new, old): (K, K) = (decode(new)?, decode(old)?);
-            let mut faults = Faults::default();
-            validate_meta(kinds::of::<K>(), new.meta(), &mut faults);
-            validate_meta_update(old.meta(), new.meta(), &mut faults);
-            new.validate_update(&old, &mut faults);
-            Ok(faults.into_vec())
-        },
-        status: |new, old| {
-            let (new, old): (K, K) = (decode(new)?, decode(old)?);
-            let mut faults = Faults::default();
-            new.validate_status_update(&old, &mut faults);
-            Ok(faults.into_vec())
-        },
+        default: default::<K>,
+        create: create::<K>,
+        update: update::<K>,
     }
 }
 
@@ -129,22 +196,255 @@ static ROWS: [Row; 27] = [
     of::<storage::v1::StorageClass>(),
 ];
 
-fn row(number: u32) -> Result<&'static Row, StrategyError> {
+fn row(number: u32) -> Result<&'static Row, Rejection> {
     let index = (number as usize).wrapping_sub(1);
     let row = ROWS.get(index).filter(|row| row.number == number);
-    row.ok_or(StrategyError::UnknownKind(number))
+    row.ok_or(Rejection::UnknownKind(number))
 }
 
-fn decode<K: Kind>(object: &Bytes) -> Result<K, StrategyError> {
-    K::decode(object.clone()).map_err(|error| StrategyError::Undecodable {
+/// What the steps below need of a kind.
+trait Object: Kind + Defaults + Validate {
+    /// Drops what a client may not say of a new object, and adds what the server says.
+    fn prepare_create(&mut self) {
+        self.take_status(None);
+    }
+
+    /// Replaces the status by another object's, or by nothing.
+    fn take_status(&mut self, _from: Option<&Self>) {}
+
+    /// Whether both want the same. A kind without a status counts no generations.
+    fn same_spec(&self, _other: &Self) -> bool {
+        true
+    }
+}
+
+macro_rules! status_and_spec {
+    () => {
+        fn take_status(&mut self, from: Option<&Self>) {
+            self.status = from.and_then(|object| object.status.clone());
+        }
+
+        fn same_spec(&self, other: &Self) -> bool {
+            self.spec == other.spec
+        }
+    };
+}
+
+macro_rules! objects {
+    (with status: $($kind:ty),* $(,)?) => {
+        $(impl Object for $kind { status_and_spec!(); })*
+    };
+    (without status: $($kind:ty),* $(,)?) => {
+        $(impl Object for $kind {})*
+    };
+}
+
+objects!(with status:
+    core::v1::Service,
+    core::v1::PersistentVolume,
+    core::v1::PersistentVolumeClaim,
+    core::v1::ResourceQuota,
+    core::v1::ReplicationController,
+    apps::v1::Deployment,
+    apps::v1::ReplicaSet,
+    apps::v1::StatefulSet,
+    apps::v1::DaemonSet,
+    batch::v1::Job,
+    batch::v1::CronJob,
+    policy::v1::PodDisruptionBudget,
+    autoscaling::v2::HorizontalPodAutoscaler,
+);
+
+objects!(without status:
+    core::v1::Event,
+    core::v1::ConfigMap,
+    core::v1::Secret,
+    core::v1::ServiceAccount,
+    core::v1::LimitRange,
+    core::v1::PodTemplate,
+    apps::v1::ControllerRevision,
+    coordination::v1::Lease,
+    scheduling::v1::PriorityClass,
+    discovery::v1::EndpointSlice,
+    storage::v1::StorageClass,
+);
+
+impl Object for Pod {
+    status_and_spec!();
+
+    fn prepare_create(&mut self) {
+        let spec = self.spec.get_or_insert_default();
+        add_default_tolerations(spec);
+        if spec.service_account_name.is_empty() && spec.service_account.is_empty() {
+            "default".clone_into(&mut spec.service_account_name);
+        }
+        let mut filled = self.clone();
+        filled.set_defaults();
+        let class = resources::qos_class(&filled.spec.unwrap_or_default());
+        self.status = Some(core::v1::PodStatus {
+            phase: "Pending".to_owned(),
+            qos_class: class.to_owned(),
+            ..core::v1::PodStatus::default()
+        });
+    }
+}
+
+impl Object for Node {
+    status_and_spec!();
+
+    /// A node agent registers its Node with capacity and conditions in one write.
+    fn prepare_create(&mut self) {}
+}
+
+impl Object for Namespace {
+    status_and_spec!();
+
+    fn prepare_create(&mut self) {
+        self.status = None;
+        let finalizers = &mut self.spec.get_or_insert_default().finalizers;
+        if !finalizers.iter().any(|f| f == NAMESPACE_FINALIZER) {
+            finalizers.push(NAMESPACE_FINALIZER.to_owned());
+        }
+    }
+}
+
+fn default<K: Object>(bytes: &Bytes) -> Result<Bytes, Rejection> {
+    let mut object: K = decode(bytes)?;
+    object.set_defaults();
+    Ok(object.encode_to_vec().into())
+}
+
+fn create<K: Object>(bytes: &Bytes, stamp: Stamp<'_>) -> Result<Bytes, Rejection> {
+    let mut object: K = decode(bytes)?;
+    stamp(object.metadata_mut());
+    object.prepare_create();
+    object.set_defaults();
+    let mut faults = Faults::default();
+    validate_meta(kinds::of::<K>(), object.meta(), &mut faults);
+    object.validate_create(&mut faults);
+    refuse(&object, faults)?;
+    Ok(object.encode_to_vec().into())
+}
+
+fn update<K: Object>(old: &Bytes, new: &Bytes, part: Subresource) -> Result<Admitted, Rejection> {
+    let (old, mut new): (K, K) = (decode(old)?, decode(new)?);
+    let mut faults = Faults::default();
+    match part {
+        Subresource::None => {
+            new.take_status(Some(&old));
+            meta::keep_system_fields(old.meta(), new.metadata_mut());
+            new.set_defaults();
+            validate_meta(kinds::of::<K>(), new.meta(), &mut faults);
+            validate_meta_update(old.meta(), new.meta(), &mut faults);
+            new.validate_update(&old, &mut faults);
+        }
+        Subresource::Status if kinds::of::<K>().has_status => {
+            let mut merged = old.clone();
+            merged.take_status(Some(&new));
+            merged.set_defaults();
+            merged.validate_status_update(&old, &mut faults);
+            new = merged;
+        }
+        Subresource::Status | Subresource::Scale => {
+            return Err(Rejection::NoSubresource {
+                kind: K::NAME,
+                subresource: part,
+            });
+        }
+    }
+    refuse(&new, faults)?;
+    let spec_changed = !new.same_spec(&old);
+    if spec_changed {
+        new.metadata_mut().generation += 1;
+    }
+    Ok(Admitted {
+        bytes: new.encode_to_vec().into(),
+        spec_changed,
+    })
+}
+
+fn decode<K: Kind>(bytes: &Bytes) -> Result<K, Rejection> {
+    K::decode(bytes.clone()).map_err(|e| Rejection::Undecodable {
         kind: K::NAME,
-        problem: error.to_string(),
+        problem: e.to_string(),
+    })
+}
+
+fn refuse<K: Kind>(object: &K, faults: Faults) -> Result<(), Rejection> {
+    if faults.is_empty() {
+        return Ok(());
+    }
+    let meta = object.meta();
+    let name = if meta.name.is_empty() {
+        &meta.generate_name
+    } else {
+        &meta.name
+    };
+    Err(Rejection::Invalid {
+        info: kinds::of::<K>(),
+        name: name.clone(),
+        faults: faults.into_vec(),
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use prost::Message;
+    use proto::Timestamp;
+    use proto::api::apps::v1::{Deployment, DeploymentStatus};
+    use proto::api::core::v1::{Container, PodSpec};
+
+    fn stamped(meta: &mut ObjectMeta) {
+        let birth = meta::Birth {
+            uid: "u1".into(),
+            now: Timestamp { seconds: 9, nanos: 0 },
+            suffix: "bcdfg".into(),
+            counts_generation: true,
+        };
+        meta::stamp_new(meta, &birth);
+    }
+
+    fn stored<K: Kind>(object: &K) -> Bytes {
+        let bytes = object.encode_to_vec().into();
+        admit_create(K::NUMBER, &bytes, &mut stamped).unwrap_or_else(|e| panic!("{e:?}"))
+    }
+
+    fn containers() -> PodSpec {
+        let container = Container {
+            name: "web".into(),
+            image: "nginx:1".into(),
+            ..Container::default()
+        };
+        PodSpec {
+            containers: vec![container],
+            ..PodSpec::default()
+        }
+    }
+
+    fn deployment() -> Deployment {
+        let mut deployment = Deployment::default();
+        deployment.metadata_mut().name = "web".into();
+        deployment.metadata_mut().namespace = "default".into();
+        let spec = deployment.spec.get_or_insert_default();
+        let labels = &mut spec.selector.get_or_insert_default().match_labels;
+        labels.insert("app".into(), "web".into());
+        let template = spec.template.get_or_insert_default();
+        template
+            .metadata
+            .get_or_insert_default()
+            .labels
+            .clone_from(labels);
+        template.spec = Some(containers());
+        deployment.status.get_or_insert_default().replicas = 7;
+        deployment
+    }
+
+    fn changed(stored: &Bytes, change: impl FnOnce(&mut Deployment)) -> Bytes {
+        let mut object = Deployment::decode(stored.clone()).unwrap();
+        change(&mut object);
+        object.encode_to_vec().into()
+    }
 
     #[test]
     fn every_kind_of_the_registry_has_its_row() {
@@ -153,17 +453,175 @@ mod tests {
         }
         assert_eq!(ROWS.len(), kinds::all().len());
         for number in [0, 28, 1000, u32::MAX] {
-            let refused = default_object(number, &Bytes::new());
-            assert_eq!(refused, Err(StrategyError::UnknownKind(number)));
+            assert!(matches!(row(number), Err(Rejection::UnknownKind(_))));
         }
+        let broken = Bytes::from_static(b"\x0a\xff");
+        let refused = admit_create(Pod::NUMBER, &broken, &mut stamped).unwrap_err();
+        assert_eq!(refused.to_status().reason, "BadRequest");
     }
 
     #[test]
-    fn bytes_that_are_no_object_are_an_error() {
-        let broken = Bytes::from_static(b"\x0a\xff");
+    fn a_client_cannot_write_the_status_of_a_new_object() {
+        let object = Deployment::decode(stored(&deployment())).unwrap();
+        assert_eq!(object.status, None);
+        assert_eq!(object.meta().uid, "u1");
+        assert_eq!(object.meta().generation, 1);
+    }
+
+    #[test]
+    fn an_update_that_changes_nothing_gives_the_stored_bytes() {
+        let old = stored(&deployment());
+        // What a client sends back need not repeat what only the server sets.
+        let new = changed(&old, |d| {
+            let meta = d.metadata_mut();
+            meta.uid.clear();
+            meta.creation_timestamp = None;
+            meta.resource_version = "5".into();
+            meta.generation = 99;
+            d.spec.as_mut().unwrap().strategy = None;
+        });
+        let admitted = admit_update(Deployment::NUMBER, &old, &new, Subresource::None).unwrap();
+        assert_eq!(
+            admitted,
+            Admitted {
+                bytes: old,
+                spec_changed: false
+            }
+        );
+    }
+
+    #[test]
+    fn spec_and_status_are_written_apart() {
+        let old = stored(&deployment());
+        let new = changed(&old, |d| {
+            d.spec.as_mut().unwrap().replicas = Some(5);
+            d.metadata_mut().labels.insert("a".into(), "b".into());
+            d.status = Some(DeploymentStatus {
+                replicas: 3,
+                ..DeploymentStatus::default()
+            });
+        });
+        let number = Deployment::NUMBER;
+        let main = admit_update(number, &old, &new, Subresource::None).unwrap();
+        let object = Deployment::decode(main.bytes).unwrap();
+        assert!(main.spec_changed && object.meta().generation == 2);
+        assert_eq!((object.spec.unwrap().replicas, object.status), (Some(5), None));
+        let status = admit_update(number, &old, &new, Subresource::Status).unwrap();
+        let object = Deployment::decode(status.bytes).unwrap();
+        assert!(!status.spec_changed && object.meta().generation == 1 && object.meta().labels.is_empty());
+        assert_eq!(
+            (object.spec.unwrap().replicas, object.status.unwrap().replicas),
+            (Some(1), 3)
+        );
+    }
+
+    #[test]
+    fn a_part_that_a_kind_does_not_have_is_not_found() {
+        let old = stored(&deployment());
+        let refused = admit_update(Deployment::NUMBER, &old, &old, Subresource::Scale).unwrap_err();
+        assert_eq!(refused.to_status().reason, "NotFound");
+        let empty = Bytes::new();
+        let refused = admit_update(core::v1::ConfigMap::NUMBER, &empty, &empty, Subresource::Status);
         assert!(matches!(
-            validate_create(1, &broken),
-            Err(StrategyError::Undecodable { kind: "Pod", .. })
+            refused,
+            Err(Rejection::NoSubresource {
+                kind: "ConfigMap",
+                ..
+            })
         ));
+    }
+
+    #[test]
+    fn a_new_pod_is_pending_and_of_a_quality() {
+        let mut pod = Pod {
+            spec: Some(containers()),
+            ..Pod::default()
+        };
+        pod.metadata_mut().generate_name = "web-".into();
+        pod.metadata_mut().namespace = "default".into();
+        let pod = Pod::decode(stored(&pod)).unwrap();
+        assert_eq!(pod.name(), "web-bcdfg");
+        let status = pod.status.unwrap();
+        assert_eq!(
+            (status.phase.as_str(), status.qos_class.as_str()),
+            ("Pending", "BestEffort")
+        );
+        let spec = pod.spec.unwrap();
+        assert_eq!(spec.tolerations.len(), 2);
+        assert_eq!(
+            (spec.service_account_name.as_str(), spec.service_account.as_str()),
+            ("default", "default")
+        );
+    }
+
+    #[test]
+    fn a_new_namespace_is_active_and_held_by_its_finalizer() {
+        let mut namespace = Namespace::default();
+        namespace.metadata_mut().generate_name = "team-".into();
+        let namespace = Namespace::decode(stored(&namespace)).unwrap();
+        assert_eq!(
+            namespace.meta().labels["kubernetes.io/metadata.name"],
+            "team-bcdfg"
+        );
+        assert_eq!(namespace.spec.unwrap().finalizers, [NAMESPACE_FINALIZER]);
+        assert_eq!(namespace.status.unwrap().phase, "Active");
+    }
+
+    #[test]
+    fn an_invalid_object_is_refused_with_every_fault() {
+        let mut broken = deployment();
+        broken.metadata_mut().name = "Web".into();
+        let spec = broken.spec.as_mut().unwrap();
+        spec.replicas = Some(-1);
+        spec.template.as_mut().unwrap().spec.as_mut().unwrap().containers[0]
+            .name
+            .clear();
+        let bytes = broken.encode_to_vec().into();
+        let status = admit_create(Deployment::NUMBER, &bytes, &mut stamped)
+            .unwrap_err()
+            .to_status();
+        assert_eq!((status.reason.as_str(), status.code), ("Invalid", 422));
+        let causes = status.details.unwrap().causes;
+        let fields: Vec<_> = causes.iter().map(|c| c.field.as_str()).collect();
+        let expected = [
+            "metadata.name",
+            "spec.replicas",
+            "spec.template.spec.containers[0].name",
+        ];
+        assert_eq!(fields, expected);
+        assert!(
+            status
+                .message
+                .starts_with("Deployment.apps \"Web\" is invalid: [metadata.name: Invalid value")
+        );
+    }
+
+    #[test]
+    fn only_pods_that_run_somewhere_get_time_to_end() {
+        let pod = |node: &str, phase: &str| {
+            let mut pod = Pod {
+                spec: Some(PodSpec {
+                    node_name: node.into(),
+                    ..containers()
+                }),
+                ..Pod::default()
+            };
+            pod.spec.as_mut().unwrap().termination_grace_period_seconds = Some(20);
+            pod.status.get_or_insert_default().phase = phase.into();
+            Bytes::from(pod.encode_to_vec())
+        };
+        for (bytes, asked, expected) in [
+            (pod("node-1", "Running"), None, 20),
+            (pod("node-1", "Running"), Some(5), 5),
+            (pod("node-1", "Running"), Some(-5), 1),
+            (pod("node-1", "Succeeded"), None, 0),
+            (pod("", "Pending"), None, 0),
+        ] {
+            assert_eq!(grace_seconds(Pod::NUMBER, &bytes, asked).unwrap(), expected);
+        }
+        assert_eq!(
+            grace_seconds(Deployment::NUMBER, &Bytes::new(), Some(5)).unwrap(),
+            0
+        );
     }
 }
