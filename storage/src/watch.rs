@@ -12,7 +12,7 @@
 //!     older than the recent changes   v  │ └────────── the bell rings ─────┘
 //!                                     Log ──no longer there──> Expired, the stream ends
 //! ```
-//! `Synced` reads nothing until its bell rings ([`crate::hub`]).
+//! `Synced` reads nothing until its bell rings (`hub.rs`).
 
 use crate::cache::{Cache, stopped};
 use crate::event::{Batch, Recorded, initial, mark};
