@@ -44,10 +44,11 @@ pub(super) struct Queue {
 
 impl Queue {
     /// Starts the committer. Must be called on a tokio runtime.
-    pub(super) fn start(engine: Arc<Engine>) -> (Self, tokio::task::JoinHandle<()>) {
+    pub(super) fn start(engine: Arc<Engine>) -> Self {
         let (calls, waiting) = mpsc::channel(QUEUED_CALLS);
         let bytes = Arc::new(Semaphore::new(QUEUED_BYTES));
-        (Self { calls, bytes }, tokio::spawn(run(engine, waiting)))
+        tokio::spawn(run(engine, waiting));
+        Self { calls, bytes }
     }
 
     /// Has the writes done.

@@ -130,21 +130,21 @@ impl Engine {
             }
         }
         next.revision = last;
-        {
-            let mut state = self.state();
-            state.compacted = last;
-            for (key, revision) in removed_keys {
-                if state
-                    .heads
-                    .get(&key)
-                    .is_some_and(|head| head.revision == revision)
-                {
-                    state.heads.remove(&key);
-                }
-            }
-        }
+        self.state().compacted = last;
         self.database.remove(&gone, next)?;
         *compacted = next;
+        // A removal is forgotten last: a write that no longer knows of it must follow the batch above in the journal,
+        // or a crash could bring the removal back without its successor.
+        let mut state = self.state();
+        for (key, revision) in removed_keys {
+            if state
+                .heads
+                .get(&key)
+                .is_some_and(|head| head.revision == revision)
+            {
+                state.heads.remove(&key);
+            }
+        }
         Ok(last == to)
     }
 }

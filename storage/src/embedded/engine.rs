@@ -11,10 +11,11 @@ use super::state::State;
 use crate::store::{Change, Key, Revision, Snapshot, StoreError, Versioned};
 use bytes::Bytes;
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::ops::Bound;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 /// A feed that reads the log takes at most this many bytes of objects at a time.
 const READ_BYTES: usize = 4 << 20;
@@ -30,7 +31,9 @@ pub(super) struct Engine {
     pub(super) compacted: tokio::sync::Mutex<Compacted>,
     pub(super) directory: PathBuf,
     pub(super) min_free_bytes: u64,
-    pub(super) _lock: DirectoryLock,
+    _lock: DirectoryLock,
+    /// Its receiver learns that the engine, and with it the lock, is gone.
+    _alive: mpsc::Sender<Infallible>,
 }
 
 /// What a feed can go on with.
@@ -50,6 +53,7 @@ impl Engine {
         compacted: Compacted,
         config: super::Config,
         lock: DirectoryLock,
+        alive: mpsc::Sender<Infallible>,
     ) -> Self {
         Self {
             database,
@@ -60,6 +64,7 @@ impl Engine {
             directory: config.directory,
             min_free_bytes: config.min_free_bytes,
             _lock: lock,
+            _alive: alive,
         }
     }
 

@@ -31,6 +31,7 @@ const TRAILER: [u8; 4] = [b'F', b'J', b'L', 3];
 /// fjall's value types are put, remove, weak remove; its compressions none and LZ4.
 const NEWEST_VALUE_TYPE: u8 = 2;
 const NEWEST_COMPRESSION: u8 = 1;
+const ZEROS: [u8; 4096] = [0; 4096];
 /// Large enough that reading 64 MiB takes few calls.
 const READ_BUFFER_BYTES: usize = 1 << 20;
 
@@ -204,7 +205,11 @@ fn only_zeros(reader: &mut impl BufRead) -> std::io::Result<Step> {
         if length == 0 {
             return Ok(Step::End);
         }
-        if bytes.iter().any(|&byte| byte != 0) {
+        // A comparison of slices is one of the fastest things there is, also in a build for debugging.
+        if bytes
+            .chunks(ZEROS.len())
+            .any(|chunk| chunk != &ZEROS[..chunk.len()])
+        {
             return Ok(Step::Broken("zeros stand where it should begin"));
         }
         reader.consume(length);

@@ -33,9 +33,10 @@ use component_base::clock::Clock;
 use engine::Engine;
 use lock::DirectoryLock;
 use recovery::Recovered;
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::task::JoinHandle;
+use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
 /// Where and how to store.
@@ -77,7 +78,8 @@ struct Handle {
 
 struct Running {
     handle: Handle,
-    committer: JoinHandle<()>,
+    /// Ends when nothing uses the engine any longer.
+    gone: mpsc::Receiver<Infallible>,
     _compaction: AbortOnDropHandle<()>,
 }
 
@@ -85,20 +87,21 @@ impl Embedded {
     /// Opens the data directory. Fails at once when another process has it, and when stored data cannot be trusted.
     pub async fn open(config: Config, clock: Clock) -> Result<Self, StoreError> {
         let policy = config.compaction.clone();
+        let (alive, gone) = mpsc::channel(1);
         let opening = {
             let clock = clock.clone();
-            tokio::task::spawn_blocking(move || open(config, &clock))
+            tokio::task::spawn_blocking(move || open(config, &clock, alive))
         };
         let engine = opening.await.map_err(|error| {
             // fjall asserts what it reads of itself; a panic there means that it read something else.
             StoreError::Corrupt(format!("the database could not be opened: {error}"))
         })??;
         let compaction = tokio::spawn(compaction::run(Arc::downgrade(&engine), policy, clock));
-        let (queue, committer) = Queue::start(engine.clone());
+        let queue = Queue::start(engine.clone());
         Ok(Self {
             running: Mutex::new(Some(Running {
                 handle: Handle { engine, queue },
-                committer,
+                gone,
                 _compaction: AbortOnDropHandle::new(compaction),
             })),
         })
@@ -124,7 +127,7 @@ impl Embedded {
     }
 }
 
-fn open(config: Config, clock: &Clock) -> Result<Arc<Engine>, StoreError> {
+fn open(config: Config, clock: &Clock, alive: mpsc::Sender<Infallible>) -> Result<Arc<Engine>, StoreError> {
     std::fs::create_dir_all(&config.directory).map_err(|error| {
         StoreError::Unavailable(format!("cannot make {}: {error}", config.directory.display()))
     })?;
@@ -149,6 +152,7 @@ fn open(config: Config, clock: &Clock) -> Result<Arc<Engine>, StoreError> {
         compacted,
         config,
         lock,
+        alive,
     )))
 }
 
@@ -191,12 +195,13 @@ impl Store for Embedded {
     async fn close(&self) {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(Running {
-            handle, committer, ..
+            handle,
+            mut gone,
+            _compaction: compaction,
         }) = running
         {
-            drop(handle);
-            // It lets go of the engine last, unless a read is still under way.
-            let _ = committer.await;
+            drop((handle, compaction));
+            gone.recv().await;
         }
     }
 }

@@ -4,6 +4,7 @@
 
 mod checks;
 mod etcd_server;
+mod model;
 
 use component_base::clock::Clock;
 use std::sync::Arc;
@@ -51,7 +52,18 @@ async fn open(directory: &std::path::Path) -> Arc<Embedded> {
     Arc::new(Embedded::open(config, Clock::system()).await.unwrap())
 }
 
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
 mod embedded_engine {
+    use proptest::prelude::*;
+    use storage::store::Store;
+
     macro_rules! tests {
         ($($check:ident)*) => {$(
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -62,12 +74,31 @@ mod embedded_engine {
         )*};
     }
     for_every_check!(tests);
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn agrees_with_the_sequential_model(steps in super::model::steps(30)) {
+            super::runtime().block_on(async {
+                let (directory, store) = super::embedded().await;
+                super::model::run(store, steps, async |store| {
+                    store.close().await;
+                    super::open(directory.path()).await
+                })
+                .await;
+            });
+        }
+    }
 }
 
 mod etcd_engine {
     use super::{checks, etcd_server::EtcdServer};
+    use proptest::prelude::*;
+    use proptest::test_runner::TestRunner;
     use std::sync::Arc;
     use std::time::Duration;
+    use storage::store::{Precondition, Store};
 
     const NEVER: Duration = Duration::from_secs(1 << 30);
 
@@ -90,6 +121,51 @@ mod etcd_engine {
         };
     }
     for_every_check!(run_all);
+
+    #[test]
+    fn agrees_with_the_sequential_model() {
+        let runtime = super::runtime();
+        let Some(server) = runtime.block_on(EtcdServer::start()) else {
+            skipped();
+            return;
+        };
+        let cases = std::cell::Cell::new(0);
+        let mut runner = TestRunner::new(ProptestConfig {
+            cases: 8,
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        });
+        let outcome = runner.run(&super::model::steps(15), |steps| {
+            cases.set(cases.get() + 1);
+            runtime.block_on(async {
+                let store = server.store(&format!("/model-{}", cases.get()), NEVER).await;
+                super::model::run(Arc::new(store), steps, async |store| store).await;
+            });
+            Ok(())
+        });
+        outcome.unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn compacts_by_age_on_its_own() {
+        let Some(server) = EtcdServer::start().await else {
+            skipped();
+            return;
+        };
+        let store = server.store("/aging", Duration::from_millis(100)).await;
+        let clock = component_base::clock::Clock::system();
+        let compacted = async {
+            for i in 0.. {
+                let write = checks::write("web", Some(&i.to_string()), Precondition::None);
+                store.commit(vec![write]).await.unwrap();
+                if store.revisions().await.unwrap().1 > 5 {
+                    break;
+                }
+                clock.sleep(Duration::from_millis(20)).await;
+            }
+        };
+        clock.timeout(Duration::from_secs(20), compacted).await.unwrap();
+    }
 
     pub(crate) fn skipped() {
         eprintln!("skipped: no etcd on this machine (Debian: apt-get install etcd-server)");
