@@ -102,7 +102,7 @@ async fn write_until_killed(directory: &Path, seed: Seed) {
 }
 
 fn random_write(rng: &mut component_base::rng::Rng, clock: &Clock) -> Write {
-    let size = rng.random_range(0..3000);
+    let size = rng.random_range(0..800);
     let value: Vec<u8> = (0..size).map(|_| rng.random()).collect();
     Write {
         key: Key::new("pods", "default", &format!("web-{}", rng.random_range(0..KEYS))),

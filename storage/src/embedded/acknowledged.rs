@@ -53,6 +53,14 @@ impl Acknowledged {
         Ok(this)
     }
 
+    /// One that every write to fails.
+    #[cfg(test)]
+    pub(super) fn failing() -> Self {
+        let path = PathBuf::from("/dev/full");
+        let file = File::options().write(true).open(&path).expect("Linux has it");
+        Self { file, path }
+    }
+
     /// Notes that `revision` is about to be acknowledged.
     pub(super) fn store(&self, revision: Revision) -> Result<(), StoreError> {
         self.file
