@@ -3,12 +3,12 @@
 //! ```text
 //! rpc (gRPC) ─▶ registry (Kubernetes' semantics, transport-free) ─▶ storage's watch cache ─▶ embedded engine or etcd
 //! ```
-//! - [`config`]: flags.
-//! - [`registry`]: what happens to an object, as pure plans, and the requests that run them.
-//! - `admission`: rules that look beyond one object.
-//! - `rpc`: one file a gRPC service.
-//! - `upkeep`: what the server does by itself: first objects, expiry of Events.
-//! - [`limits`]: every bound and its reason.
+//! - [`config`] has the flags.
+//! - [`registry`] is what happens to an object, as pure plans, and the requests that run them.
+//! - `admission` has rules that look beyond one object.
+//! - `rpc` has one file a gRPC service.
+//! - `upkeep` is what the server does by itself: first objects, expiry of Events.
+//! - [`limits`] names every bound and its reason.
 
 mod admission;
 pub mod config;

@@ -1,10 +1,10 @@
 //! Batch: many writes in one round trip and one durable step, a result each.
 
-use super::Registry;
 use super::errors::{self, Result};
 use super::plan::Prepared;
 use super::write::{Operation, answer, is_taken};
-use crate::limits::MAX_BATCH_OPERATIONS;
+use super::{Registry, outline};
+use crate::limits::{MAX_BATCH_ANSWER_BYTES, MAX_BATCH_OPERATIONS};
 use component_base::grpc::Caller;
 use proto::api::core::v1::Namespace;
 use proto::orrery::v1::{
@@ -24,7 +24,7 @@ impl Registry {
                 asked.operations.len()
             )));
         }
-        let mut results = Vec::with_capacity(asked.operations.len());
+        let mut results: Vec<BatchResult> = Vec::with_capacity(asked.operations.len());
         let mut step = Vec::new();
         for operation in asked.operations {
             let operation = read(operation);
@@ -37,6 +37,7 @@ impl Registry {
             }
         }
         results.append(&mut self.batch_step(caller, step).await);
+        shorten(&mut results)?;
         Ok(BatchResponse { results })
     }
 
@@ -80,6 +81,23 @@ impl Registry {
         }
         results
     }
+}
+
+/// Leaves of the objects that do not fit into the answer only who they are and their new revision. Small requests can
+/// have large answers, and a batch that was done must not fail because nobody could be told.
+fn shorten(results: &mut [BatchResult]) -> Result<()> {
+    let mut bytes = 0;
+    for result in results {
+        let Some(batch_result::Result::Object(object)) = &mut result.result else {
+            continue;
+        };
+        if bytes + object.bytes.len() > MAX_BATCH_ANSWER_BYTES {
+            object.bytes = outline::identity(&object.bytes)
+                .map_err(|error| errors::internal(format!("a stored object does not decode: {error}")))?;
+        }
+        bytes += object.bytes.len();
+    }
+    Ok(())
 }
 
 fn is_namespace(operation: &Operation) -> bool {

@@ -2,7 +2,7 @@
 
 use super::errors::{self, Result};
 use super::{Registry, request};
-use crate::limits::MAX_HISTORY;
+use crate::limits::{MAX_HISTORY, MAX_HISTORY_BYTES};
 use apimachinery::kinds::{self, KindInfo};
 use apimachinery::wire::with_resource_version;
 use bytes::Bytes;
@@ -34,8 +34,19 @@ impl Registry {
         let failed = |error| errors::store(&error);
         let changes = self.store().history(&key, limit).await.map_err(failed)?;
         let (_, compacted_revision) = self.store().revisions().await.map_err(failed)?;
+        let mut bytes = 0;
+        let fits = changes.iter().take_while(|change| {
+            let values = [
+                change.before.as_ref().map(|before| &before.value),
+                change.after.as_ref(),
+            ];
+            bytes += values.into_iter().flatten().map(Bytes::len).sum::<usize>();
+            bytes <= MAX_HISTORY_BYTES
+        });
+        // The newest is always told; alone it fits any message.
+        let count = fits.count().max(1).min(changes.len());
         Ok(ListChangesResponse {
-            changes: changes
+            changes: changes[..count]
                 .iter()
                 .map(|change| api_change(change))
                 .collect::<Result<_>>()?,

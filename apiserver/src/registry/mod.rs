@@ -64,12 +64,13 @@ impl std::fmt::Debug for Registry {
 }
 
 impl Registry {
-    /// A registry over `cache`. Names and UIDs come from `seed`.
+    /// A registry over `cache`. Names and UIDs come from `seed`, and from how far the store has come: a server that
+    /// starts again with the same seed must not give the same UIDs again.
     pub(crate) fn new(cache: Arc<Cache>, clock: Clock, seed: Seed, metrics: Metrics) -> Self {
         Self {
+            rng: Mutex::new(seed.fork(&format!("registry at {}", cache.revision()))),
             cache,
             clock,
-            rng: Mutex::new(seed.fork("registry")),
             metrics,
         }
     }

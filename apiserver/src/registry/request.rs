@@ -86,8 +86,10 @@ fn bounded<'a>(field: &str, text: &'a str) -> Result<&'a str> {
 
 /// A client's text in an error: short, and escaped.
 fn shown(text: &str) -> String {
-    let end = text.floor_char_boundary(64);
-    format!("{:?}{}", &text[..end], if end < text.len() { "…" } else { "" })
+    const SHOWN_CHARS: usize = 64;
+    let start: String = text.chars().take(SHOWN_CHARS).collect();
+    let rest = if start.len() < text.len() { "…" } else { "" };
+    format!("{start:?}{rest}")
 }
 
 #[cfg(test)]

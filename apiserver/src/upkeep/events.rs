@@ -77,7 +77,59 @@ fn last_seen(event: &Event) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proto::Timestamp;
+    use crate::metrics::Metrics;
+    use component_base::rng::Seed;
+    use proto::orrery::v1::{CreateRequest, ListRequest};
+    use proto::{Object, Timestamp};
+    use storage::cache::{Cache, CacheConfig};
+    use storage::memory::MemoryStore;
+
+    async fn registry(clock: &Clock) -> Arc<Registry> {
+        let store = Arc::new(MemoryStore::new());
+        let cache = Cache::open(store, clock.clone(), CacheConfig::default())
+            .await
+            .unwrap();
+        let metrics = Metrics::new(&component_base::metrics::Registry::new());
+        Arc::new(Registry::new(cache, clock.clone(), Seed(1), metrics))
+    }
+
+    async fn create(registry: &Registry, name: &str) {
+        let mut event = Event::default();
+        event.metadata_mut().name = name.into();
+        let involved = event.involved_object.get_or_insert_default();
+        involved.kind = "Pod".into();
+        involved.namespace = "default".into();
+        event.reason = "Started".into();
+        let create = CreateRequest {
+            object: Some(Object::encode_from(&event)),
+            ..CreateRequest::default()
+        };
+        registry.create(&Caller::new("test"), create).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn events_go_after_their_time_and_younger_ones_stay() {
+        let clock = Clock::starting_at("2026-01-01T00:00:00Z".parse().unwrap());
+        let registry = registry(&clock).await;
+        crate::upkeep::bootstrap(&registry).await.unwrap();
+        let ttl = Duration::from_secs(3600);
+        let task = tokio::spawn(expire(registry.clone(), clock.clone(), ttl));
+        create(&registry, "old").await;
+        clock.sleep(ttl / 2).await;
+        create(&registry, "young").await;
+        clock.sleep(ttl / 2 + 2 * PERIOD).await;
+        let list = ListRequest {
+            kind: "events".into(),
+            ..ListRequest::default()
+        };
+        let left = registry.list(list).await.unwrap().items;
+        task.abort();
+        let names: Vec<String> = left
+            .iter()
+            .map(|object| object.decode_as::<Event>().unwrap().name().to_owned())
+            .collect();
+        assert_eq!(names, ["young"]);
+    }
 
     #[test]
     fn an_event_that_repeats_lives_on() {

@@ -168,17 +168,6 @@ impl Watch {
             .unwrap()
     }
 
-    /// The error that ends the stream.
-    pub(crate) async fn error(&mut self) -> Status {
-        loop {
-            match self.0.message().await {
-                Ok(Some(_)) => {}
-                Ok(None) => panic!("the stream ended without an error"),
-                Err(status) => return from_tonic(&status),
-            }
-        }
-    }
-
     /// Everything up to SYNCED: names, in order.
     pub(crate) async fn initial<K: Kind>(&mut self) -> Vec<String> {
         let mut names = Vec::new();
@@ -186,7 +175,8 @@ impl Watch {
             let event = self.next().await;
             match event.r#type() {
                 EventType::Added => {
-                    names.push(event.object.unwrap().decode_as::<K>().unwrap().name().to_owned())
+                    let object: K = event.object.unwrap().decode_as().unwrap();
+                    names.push(object.name().to_owned());
                 }
                 EventType::Synced => return names,
                 other => panic!("{other:?} before SYNCED"),

@@ -2,11 +2,12 @@
 
 use super::harness::{Server, pod};
 use apimachinery::kinds;
+use component_base::clock::Clock;
 use component_base::grpc::from_tonic;
 use proto::api::core::v1::{ConfigMap, Pod};
 use proto::orrery::v1::resources_client::ResourcesClient;
 use proto::orrery::v1::{CreateRequest, UpdateRequest, WatchRequest, WatchTarget};
-use proto::{EventType, Kind, Object};
+use proto::{EventFrame, EventType, Kind, Object};
 use std::time::Duration;
 use tonic::Code;
 use tonic::transport::Endpoint;
@@ -73,24 +74,13 @@ async fn unknown_fields_are_named_by_their_path() {
 
 #[tokio::test]
 async fn deep_nesting_is_refused() {
-    use proto::api::core::v1::Pod;
     let mut server = Server::start().await;
-    // A JSON schema nests without bound nowhere in our kinds, so nest where the wire lets us: a field within itself.
-    let mut bytes = Vec::new();
-    for _ in 0..2_000 {
-        let mut outer = vec![0x12];
-        let mut len = bytes.len();
-        while len >= 0x80 {
-            outer.push(len as u8 | 0x80);
-            len >>= 7;
-        }
-        outer.push(len as u8);
-        outer.append(&mut bytes);
-        bytes = outer;
-    }
+    // No message of ours contains itself, but groups nest as deep as one likes: field 999 in field 999, and so on.
+    let (start, end) = ([0xbb, 0x3e], [0xbc, 0x3e]);
+    let bytes = [start.repeat(100_000), end.repeat(100_000)].concat();
     refused(
         server.resources.create(create(Pod::NUMBER, bytes)).await,
-        "nesting",
+        "groups",
     );
     let patch = format!(
         "{{\"metadata\":{{\"annotations\":{}1{}}}}}",
@@ -195,7 +185,108 @@ async fn a_thousand_streams_on_one_connection_are_served_and_freed() {
         }
         assert_eq!(again[499].initial::<Pod>().await, ["web"]);
     }
-    tokio::time::timeout(Duration::from_secs(10), server.stop())
+    let stopped = Clock::system()
+        .timeout(Duration::from_secs(10), server.stop())
+        .await;
+    stopped.expect("streams do not hold up the shutdown");
+}
+
+#[tokio::test]
+async fn a_small_batch_over_large_objects_has_an_answer_that_fits_a_message() {
+    use proto::orrery::v1::batch_operation::Operation;
+    use proto::orrery::v1::batch_result::Result as One;
+    use proto::orrery::v1::{BatchOperation, BatchRequest, PatchRequest, patch_request::Type};
+    let mut server = Server::start().await;
+    let mut large = ConfigMap::default();
+    large.metadata_mut().name = "large".into();
+    large.data.insert("k".into(), "x".repeat(1_000_000));
+    server.create(&large).await.unwrap();
+    let patch = |i: i32| BatchOperation {
+        operation: Some(Operation::Patch(PatchRequest {
+            kind: "cm".into(),
+            name: "large".into(),
+            r#type: Type::Merge.into(),
+            patch: format!("{{\"data\":{{\"i\":\"{i}\"}}}}"),
+            ..PatchRequest::default()
+        })),
+        cause: 0,
+    };
+    let operations = (0..10).map(patch).collect();
+    let answer = server
+        .resources
+        .batch(BatchRequest { operations })
+        .await
+        .unwrap()
+        .into_inner();
+    let bytes: usize = answer.results.iter().map(prost::Message::encoded_len).sum();
+    assert!(bytes < 4 << 20, "{bytes}");
+    let mut last = 0;
+    for result in answer.results {
+        let Some(One::Object(object)) = result.result else {
+            panic!("{result:?}")
+        };
+        let revision = object.decode_as::<ConfigMap>().unwrap().revision();
+        assert!(revision > last, "each result tells its revision");
+        last = revision;
+    }
+    let changes = proto::orrery::v1::ListChangesRequest {
+        kind: "cm".into(),
+        name: "large".into(),
+        ..Default::default()
+    };
+    let changes = server
+        .history
+        .list_changes(changes)
+        .await
+        .unwrap()
+        .into_inner()
+        .changes;
+    assert!(!changes.is_empty() && changes[0].revision == last);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_request_that_is_no_message_is_a_bad_request_to_every_method() {
+    let server = Server::start().await;
+    let channel = Endpoint::from_shared(server.address.clone())
+        .unwrap()
+        .connect()
         .await
         .unwrap();
+    let mut tried = 0;
+    for service in proto::descriptors().services() {
+        if !["Resources", "Pods", "History"].contains(&service.name()) {
+            continue;
+        }
+        for method in service.methods() {
+            let path = format!("/{}/{}", service.full_name(), method.name());
+            for garbage in [&b"\xff\xff\xff\xff"[..], b"\x0a\x7f\x01", b"\x0a\x02\xff\xfe"] {
+                // A frame's bytes go out as they are.
+                let request = tonic::Request::new(EventFrame(bytes::Bytes::copy_from_slice(garbage)));
+                let mut client = tonic::client::Grpc::new(channel.clone());
+                client.ready().await.unwrap();
+                let codec = tonic_prost::ProstCodec::<EventFrame, EventFrame>::default();
+                let answer = client
+                    .server_streaming(request, path.parse().unwrap(), codec)
+                    .await;
+                let error = match answer {
+                    Err(error) => error,
+                    Ok(stream) => stream
+                        .into_inner()
+                        .message()
+                        .await
+                        .expect_err("garbage was taken"),
+                };
+                assert_eq!(
+                    error.code(),
+                    Code::InvalidArgument,
+                    "{path} {garbage:?}: {error:?}"
+                );
+                assert_eq!(from_tonic(&error).reason, "BadRequest", "{path}");
+                tried += 1;
+            }
+        }
+    }
+    assert_eq!(tried, 3 * 13, "9 methods of Resources, 2 of Pods, 2 of History");
+    server.stop().await;
 }

@@ -8,5 +8,6 @@ mod hostile;
 mod lifecycle;
 mod lists;
 mod namespaces;
+mod restarts;
 mod watches;
 mod writes;
