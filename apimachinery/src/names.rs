@@ -146,7 +146,8 @@ pub fn label_value(value: &str) -> Problems {
     problems
 }
 
-/// A name that can stand in a URL's path. Kinds whose names are nothing more (none of ours, but sub-names are) use it.
+/// A name that can stand alone between two slashes, of a URL or of a storage key: the least that a request must keep
+/// to, whatever its kind's own rule.
 pub fn path_segment(name: &str) -> Problems {
     let mut problems = Problems::new();
     if name == "." || name == ".." {

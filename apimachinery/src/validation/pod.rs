@@ -406,5 +406,4 @@ fn tolerations_only_added(old: &[Toleration], new: &[Toleration]) -> bool {
 }
 
 #[cfg(test)]
-#[path = "pod_tests.rs"]
 mod tests;

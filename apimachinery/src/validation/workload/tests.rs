@@ -1,0 +1,159 @@
+//! What a Deployment may be, fault by fault.
+
+use super::*;
+use crate::defaults::Defaults;
+use proto::api::apps::v1::{DeploymentStrategy, RollingUpdateDeployment};
+use proto::api::core::v1::Container;
+
+fn deployment() -> Deployment {
+    let mut deployment = Deployment::default();
+    let spec = deployment.spec.get_or_insert_default();
+    let labels = &mut spec.selector.get_or_insert_default().match_labels;
+    labels.insert("app".into(), "web".into());
+    let template = spec.template.get_or_insert_default();
+    template
+        .metadata
+        .get_or_insert_default()
+        .labels
+        .clone_from(labels);
+    template.spec.get_or_insert_default().containers = vec![Container {
+        name: "web".into(),
+        image: "nginx".into(),
+        ..Container::default()
+    }];
+    deployment.set_defaults();
+    deployment
+}
+
+fn faults(check: impl FnOnce(&mut Faults)) -> Vec<String> {
+    let mut faults = Faults::default();
+    check(&mut faults);
+    faults
+        .into_vec()
+        .into_iter()
+        .map(|f| format!("{}: {}", f.field, f.message))
+        .collect()
+}
+
+fn rolling(unavailable: IntOrString, surge: IntOrString) -> DeploymentStrategy {
+    DeploymentStrategy {
+        r#type: "RollingUpdate".into(),
+        rolling_update: Some(RollingUpdateDeployment {
+            max_unavailable: Some(unavailable),
+            max_surge: Some(surge),
+        }),
+    }
+}
+
+#[test]
+fn a_deployment_that_breaks_a_rule_is_named_by_its_path() {
+    assert_eq!(faults(|f| deployment().validate(f)), [""; 0]);
+    let cases: Vec<(fn(&mut DeploymentSpec), &str)> = vec![
+        (
+            |s| s.replicas = Some(-1),
+            "spec.replicas: Invalid value: -1: must be greater than or equal to 0",
+        ),
+        (|s| s.selector = None, "spec.selector: Required value"),
+        (
+            |s| s.selector = Some(LabelSelector::default()),
+            r#"spec.selector: Invalid value: "{}": empty selector is invalid for deployment"#,
+        ),
+        (
+            |s| s.template.as_mut().unwrap().metadata = None,
+            "spec.template.metadata.labels: Invalid value: {}: `selector` does not match template `labels`",
+        ),
+        (
+            |s| s.template.as_mut().unwrap().spec.as_mut().unwrap().restart_policy = "Never".into(),
+            r#"spec.template.spec.restartPolicy: Unsupported value: "Never": supported values: "Always""#,
+        ),
+        (
+            |s| {
+                s.template.as_mut().unwrap().spec.as_mut().unwrap().containers[0]
+                    .name
+                    .clear();
+            },
+            "spec.template.spec.containers[0].name: Required value",
+        ),
+        (
+            |s| {
+                s.template
+                    .as_mut()
+                    .unwrap()
+                    .spec
+                    .as_mut()
+                    .unwrap()
+                    .active_deadline_seconds = Some(5);
+            },
+            "spec.template.spec.activeDeadlineSeconds: Forbidden: activeDeadlineSeconds in Deployment is not Supported",
+        ),
+        (
+            |s| s.strategy.as_mut().unwrap().r#type = "Recreate".into(),
+            "spec.strategy.rollingUpdate: Forbidden: may not be specified when strategy `type` is 'Recreate'",
+        ),
+        (
+            |s| s.strategy.as_mut().unwrap().r#type = "Sudden".into(),
+            r#"spec.strategy.type: Unsupported value: "Sudden": supported values: "Recreate", "RollingUpdate""#,
+        ),
+        (
+            |s| s.strategy = Some(rolling(int_or_string::string("0%"), int_or_string::int(0))),
+            r#"spec.strategy.rollingUpdate.maxUnavailable: Invalid value: "0%": may not be 0 when `maxSurge` is 0"#,
+        ),
+        (
+            |s| s.strategy = Some(rolling(int_or_string::string("101%"), int_or_string::int(0))),
+            r#"spec.strategy.rollingUpdate.maxUnavailable: Invalid value: "101%": must not be greater than 100%"#,
+        ),
+        (
+            |s| s.strategy = Some(rolling(int_or_string::int(1), int_or_string::string("some"))),
+            r#"spec.strategy.rollingUpdate.maxSurge: Invalid value: "some": must be an integer or percentage (e.g '5' or '5%')"#,
+        ),
+        (
+            |s| s.progress_deadline_seconds = Some(0),
+            "spec.progressDeadlineSeconds: Invalid value: 0: must be greater than minReadySeconds",
+        ),
+    ];
+    for (spoil, expected) in cases {
+        let mut spoilt = deployment();
+        spoil(spoilt.spec.as_mut().unwrap());
+        assert_eq!(faults(|f| spoilt.validate(f)), [expected]);
+    }
+}
+
+#[test]
+fn every_fault_is_told_at_once() {
+    let found = faults(|f| Deployment::default().validate(f));
+    assert!(found.len() >= 3, "{found:?}");
+}
+
+#[test]
+fn a_selector_cannot_change() {
+    let old = deployment();
+    let mut new = old.clone();
+    let spec = new.spec.as_mut().unwrap();
+    spec.selector
+        .as_mut()
+        .unwrap()
+        .match_labels
+        .insert("tier".into(), "front".into());
+    spec.template
+        .as_mut()
+        .unwrap()
+        .metadata
+        .as_mut()
+        .unwrap()
+        .labels
+        .insert("tier".into(), "front".into());
+    let found = faults(|f| new.validate_update(&old, f));
+    assert_eq!(
+        found,
+        [r#"spec.selector: Invalid value: "app=web,tier=front": field is immutable"#]
+    );
+}
+
+#[test]
+fn a_job_may_not_restart_for_ever() {
+    let mut job = Job::default();
+    job.spec.get_or_insert_default().template = deployment().spec.unwrap().template;
+    job.set_defaults();
+    let expected = r#"spec.template.spec.restartPolicy: Unsupported value: "Always": supported values: "OnFailure", "Never""#;
+    assert_eq!(faults(|f| job.validate(f)), [expected]);
+}
