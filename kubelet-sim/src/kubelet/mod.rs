@@ -6,12 +6,15 @@
 
 mod outbox;
 mod record;
+#[cfg(test)]
+mod tests;
 mod writes;
 
 use crate::node::object;
 use crate::node::{NodeState, Presence};
 use crate::pod::{
-    Context, Images, PodState, Programs, Told, advance, crash_container, crash_pod, foreign, images, recover,
+    Condition, Context, Images, PodState, Programs, Told, advance, crash_container, crash_pod, foreign,
+    images, recover,
 };
 use apimachinery::selector::fields;
 use client::controller::{EventAction, EventKind};
@@ -259,6 +262,8 @@ impl Kubelet {
                 record.dirty = false;
             } else if let Some(state) = &mut record.state {
                 state.foreign = others;
+                // The node lifecycle controller takes Ready from pods of nodes that seem lost.
+                record.dirty |= !record.dirty && !record.in_flight && !is_shown(state, &status);
             } else {
                 record.early = others;
             }
@@ -574,6 +579,14 @@ impl Kubelet {
         self.process(&key, now);
         Ok(())
     }
+}
+
+/// Whether a status shows the kubelet's conditions as they are.
+fn is_shown(state: &PodState, status: &core::PodStatus) -> bool {
+    Condition::ALL.into_iter().all(|condition| {
+        let shown = status.conditions.iter().find(|c| c.r#type == condition.as_str());
+        shown.is_some_and(|shown| (shown.status == "True") == state.holds(condition))
+    })
 }
 
 /// A pod that was here before the process: its address and resources are taken.
