@@ -19,6 +19,7 @@ pub mod resources;
 pub mod selector;
 pub mod status;
 pub mod strategy;
+pub mod tolerations;
 pub mod validation;
 pub mod well_known;
 pub mod wire;

@@ -86,11 +86,17 @@ impl Claim {
         } else {
             return None;
         }
-        let owners: Vec<Value> = owners.iter().map(to_json).collect();
-        let patch =
-            json!({"metadata": {"ownerReferences": owners, "resourceVersion": meta.resource_version}});
-        Some(Action::patch(object, patch))
+        Some(Action::patch(
+            object,
+            owners_patch(meta, &owners.iter().collect::<Vec<_>>()),
+        ))
     }
+}
+
+/// The patch that replaces an object's owners. It holds only for the object as it was seen.
+pub(crate) fn owners_patch(meta: &ObjectMeta, owners: &[&OwnerReference]) -> Value {
+    let owners: Vec<Value> = owners.iter().copied().map(to_json).collect();
+    json!({"metadata": {"ownerReferences": owners, "resourceVersion": meta.resource_version}})
 }
 
 fn to_json(owner: &OwnerReference) -> Value {

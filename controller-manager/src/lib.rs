@@ -7,6 +7,8 @@
 mod claim;
 pub mod controllers;
 mod deployment;
+mod garbage_collector;
+mod namespace;
 mod pods;
 mod replicaset;
 #[cfg(test)]
@@ -35,7 +37,12 @@ pub const COMPONENT: Component = Component {
 #[derive(Clone, Debug, clap::Args)]
 pub struct Config {
     /// The apiserver's address
-    #[arg(long, env = "ORRERY_SERVER", default_value = "127.0.0.1:7443", value_name = "ADDR")]
+    #[arg(
+        long,
+        env = "ORRERY_SERVER",
+        default_value = "127.0.0.1:7443",
+        value_name = "ADDR"
+    )]
     pub server: String,
 }
 
@@ -43,13 +50,30 @@ pub struct Config {
 ///
 /// # Errors
 /// The server's address is none, or serving fails. An apiserver that is away is waited for.
-pub async fn run(config: Config, listener: TcpListener, clock: Clock, seed: Seed, shutdown: Shutdown) -> Result<()> {
+pub async fn run(
+    config: Config,
+    listener: TcpListener,
+    clock: Clock,
+    seed: Seed,
+    shutdown: Shutdown,
+) -> Result<()> {
     let registry = Registry::new();
     let progress = Progress::new("has not seen the cluster yet");
-    let client = Client::new(&ClientConfig::new(&config.server, COMPONENT.name), clock.clone(), seed)
-        .context("--server is not usable")?;
+    let client = Client::new(
+        &ClientConfig::new(&config.server, COMPONENT.name),
+        clock.clone(),
+        seed,
+    )
+    .context("--server is not usable")?;
     let server = Server::new(COMPONENT.name, &clock, &registry, &progress).serve(listener, shutdown.clone());
-    let controllers = run_controllers(client, controllers::all(), Vec::new(), &registry, &progress, &shutdown);
+    let controllers = run_controllers(
+        client,
+        controllers::all(),
+        Vec::new(),
+        &registry,
+        &progress,
+        &shutdown,
+    );
     let (served, ()) = tokio::join!(server, controllers);
     Ok(served?)
 }

@@ -21,6 +21,9 @@ use std::sync::Arc;
 /// The most Pods that one plan creates or deletes, so that a huge ReplicaSet does not keep others waiting.
 const BURST: usize = 500;
 
+/// The most Events that one plan tells of its Pods: as many as upstream's spam filter lets pass.
+const EVENTS: usize = 25;
+
 /// The index over Pods that no controller owns, by namespace: the candidates for adoption.
 const ORPHANS: &str = "pods-without-controller";
 
@@ -121,19 +124,35 @@ fn reconcile(observed: &Observed<'_>, now: Timestamp) -> Plan {
 fn scale(rs: &ReplicaSet, live: &[&Arc<Pod>], namespace_is_going: bool, plan: &mut Plan) {
     let desired = usize::try_from(desired(rs)).unwrap_or(0);
     if live.len() < desired && !namespace_is_going {
-        for _ in 0..(desired - live.len()).min(BURST) {
+        for created in 0..(desired - live.len()).min(BURST) {
             plan.push(Action::create(&new_pod(rs)));
+            if created < EVENTS {
+                plan.push(Action::event(
+                    rs,
+                    EventKind::Normal,
+                    "SuccessfulCreate",
+                    "Created pod: {name}",
+                ));
+            }
         }
-        let message = format!("Created {} pod(s)", (desired - live.len()).min(BURST));
-        plan.push(Action::event(rs, EventKind::Normal, "SuccessfulCreate", message));
     }
     if live.len() > desired {
         let mut candidates = live.to_vec();
         pods::sort_for_deletion(&mut candidates);
-        for pod in candidates.iter().take((live.len() - desired).min(BURST)) {
+        for (deleted, pod) in candidates
+            .iter()
+            .take((live.len() - desired).min(BURST))
+            .enumerate()
+        {
             plan.push(Action::delete(&***pod));
-            let message = format!("Deleted pod: {}", pod.name());
-            plan.push(Action::event(rs, EventKind::Normal, "SuccessfulDelete", message));
+            if deleted < EVENTS {
+                plan.push(Action::event(
+                    rs,
+                    EventKind::Normal,
+                    "SuccessfulDelete",
+                    "Deleted pod: {name}",
+                ));
+            }
         }
     }
 }
