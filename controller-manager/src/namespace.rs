@@ -65,17 +65,21 @@ impl Controller for NamespaceController {
     }
 }
 
-type Found<'a> = (&'static KindInfo, (&'a ObjectKey, &'a ObjectMeta));
+type Found<'a> = (&'static KindInfo, &'a ObjectMeta);
 
 fn reconcile(namespace: &Namespace, content: &[Found<'_>], now: Timestamp) -> Plan {
     let mut plan = Plan::none();
-    let standing = content.iter().filter(|(_, (_, meta))| !is_being_deleted(meta));
-    for (_, (key, meta)) in standing.take(BURST) {
+    let standing = content.iter().filter(|(_, meta)| !is_being_deleted(meta));
+    for (info, meta) in standing.take(BURST) {
         let options = DeleteOptions {
             propagation_policy: Some("Background".into()),
             ..DeleteOptions::default()
         };
-        plan.push(Action::delete_key((*key).clone(), meta, options));
+        plan.push(Action::delete_key(
+            ObjectKey::of_kind(info.number, &meta.namespace, &meta.name),
+            meta,
+            options,
+        ));
     }
     let mut status = namespace.status.clone().unwrap_or_default();
     for condition in conditions(content) {
@@ -115,7 +119,7 @@ fn reconcile(namespace: &Namespace, content: &[Found<'_>], now: Timestamp) -> Pl
 fn conditions(content: &[Found<'_>]) -> [NamespaceCondition; 2] {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     let mut finalizers: BTreeMap<&str, usize> = BTreeMap::new();
-    for (info, (_, meta)) in content {
+    for (info, meta) in content {
         *counts.entry(info.resource()).or_default() += 1;
         for finalizer in &meta.finalizers {
             *finalizers.entry(finalizer).or_default() += 1;
