@@ -104,20 +104,26 @@ impl Database {
         })
     }
 
+    /// A batch that is on disk when it is committed.
+    fn batch(&self, capacity: usize) -> fjall::OwnedWriteBatch {
+        fjall::OwnedWriteBatch::with_capacity(self.database.clone(), capacity)
+            .durability(Some(PersistMode::SyncData))
+    }
+
     /// Writes records, wholly or not at all, and waits until they are on disk.
     pub(super) fn append(&self, records: Vec<(Revision, Bytes)>) -> Result<(), StoreError> {
-        let mut batch = fjall::OwnedWriteBatch::with_capacity(self.database.clone(), records.len())
-            .durability(Some(PersistMode::SyncData));
+        let mut batch = self.batch(records.len());
         for (revision, record) in records {
             batch.insert(&self.changes, log_key(revision), record);
         }
         batch.commit().map_err(error)
     }
 
-    /// Removes records and notes how far the log is compacted, wholly or not at all. A crash may undo it, which does
-    /// no harm: it is done again.
+    /// Removes records and notes how far the log is compacted, wholly or not at all.
     pub(super) fn remove(&self, records: &[Revision], compacted: Compacted) -> Result<(), StoreError> {
-        let mut batch = self.database.batch();
+        // Waited for although nobody asks for it to be durable: the check of the journals relies on it that only the
+        // last batch can be torn.
+        let mut batch = self.batch(records.len() + 1);
         for &revision in records {
             batch.remove(&self.changes, log_key(revision));
         }

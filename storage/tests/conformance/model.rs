@@ -64,6 +64,8 @@ pub(crate) struct Model {
     objects: BTreeMap<Key, Versioned>,
     changes: Vec<Arc<Change>>,
     compacted: Revision,
+    /// Where the store was at first: an etcd may have been used, and compacted, by others.
+    start: Revision,
 }
 
 impl Model {
@@ -146,7 +148,7 @@ impl Model {
         assert_eq!(snapshot.compacted, self.compacted);
         let kept: Vec<_> = self.kept().cloned().collect();
         let feed: Vec<_> = store
-            .changes(self.compacted)
+            .changes(self.compacted.max(self.start))
             .await
             .unwrap()
             .take(kept.len())
@@ -177,7 +179,10 @@ pub(crate) async fn run<S: Store, F: Future<Output = Arc<S>>>(
     steps: Vec<Step>,
     reopen: impl Fn(Arc<S>) -> F,
 ) {
-    let mut model = Model::default();
+    let mut model = Model {
+        start: store.revisions().await.unwrap().0,
+        ..Model::default()
+    };
     for step in steps {
         match step {
             Step::Commit(attempts) => {
