@@ -46,19 +46,28 @@ impl Drop for Server {
 impl Server {
     /// Starts one over an empty memory store.
     pub(crate) async fn start() -> Self {
-        Self::over(Arc::new(MemoryStore::new()), Limits::default()).await
+        Self::over(Arc::new(MemoryStore::new())).await
     }
 
     /// Starts one over a store.
-    pub(crate) async fn over(store: Arc<dyn Store>, limits: Limits) -> Self {
+    pub(crate) async fn over(store: Arc<dyn Store>) -> Self {
+        Self::with(store, false).await
+    }
+
+    /// Starts one over a store that others write to, too.
+    pub(crate) async fn sharing(store: Arc<dyn Store>) -> Self {
+        Self::with(store, true).await
+    }
+
+    async fn with(store: Arc<dyn Store>, shared_store: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let shutdown = Shutdown::new();
         let parts = Parts {
             store: store.clone(),
-            shared_store: false,
+            shared_store,
             event_ttl: Duration::from_secs(3600),
-            limits,
+            limits: Limits::default(),
         };
         let serving = serve(parts, listener, Clock::system(), Seed(1), shutdown.clone());
         let running = tokio::spawn(serving);

@@ -9,5 +9,6 @@ mod lifecycle;
 mod lists;
 mod namespaces;
 mod restarts;
+mod shared;
 mod watches;
 mod writes;

@@ -5,7 +5,6 @@ use apimachinery::status::Reason;
 use apiserver::config::{Config, Engine};
 use component_base::clock::Clock;
 use component_base::rng::Seed;
-use component_base::server::Limits;
 use component_base::shutdown::Shutdown;
 use proto::Kind;
 use proto::api::core::v1::Pod;
@@ -23,7 +22,7 @@ async fn a_watch_resumes_across_a_restart_and_is_told_when_it_cannot() {
     let store = server.store.clone();
     server.stop().await;
 
-    let mut server = Server::over(store.clone(), Limits::default()).await;
+    let mut server = Server::over(store.clone()).await;
     let third = server.create(&pod("c")).await.unwrap();
     assert!(third.revision() > second.revision());
     assert!(
@@ -36,7 +35,7 @@ async fn a_watch_resumes_across_a_restart_and_is_told_when_it_cannot() {
     store.compact(second.revision()).await.unwrap();
     server.stop().await;
 
-    let mut server = Server::over(store, Limits::default()).await;
+    let mut server = Server::over(store).await;
     let request = WatchRequest {
         targets: vec![WatchTarget {
             kind: "pods".into(),

@@ -358,7 +358,7 @@ pub struct ListChangesRequest {
 /// The writes to one object.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListChangesResponse {
-    /// Newest first.
+    /// Newest first; as many as fit into a message.
     #[prost(message, repeated, tag = "1")]
     pub changes: ::prost::alloc::vec::Vec<Change>,
     /// Writes at or before this revision are no longer kept.
@@ -879,7 +879,7 @@ pub struct UpdateRequest {
     /// The whole object; or a Scale where `subresource` is "scale".
     #[prost(message, optional, tag = "1")]
     pub object: ::core::option::Option<crate::Object>,
-    /// Empty, "status" or "scale".
+    /// Empty, "status" or "scale"; for a Namespace also "finalize", which alone changes `spec.finalizers`.
     #[prost(string, tag = "2")]
     pub subresource: ::prost::alloc::string::String,
     /// The kind that the Scale belongs to; else taken from `object`.
@@ -1083,7 +1083,8 @@ pub mod batch_result {
     /// The object as it is now, or why nothing was written.
     #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Result {
-        /// The object after the write; for a delete, its last state.
+        /// The object after the write; for a delete, its last state. Once the answer would outgrow a message, only its name,
+        /// namespace, UID and resourceVersion.
         #[prost(message, tag = "1")]
         Object(crate::Object),
         /// The failure.
