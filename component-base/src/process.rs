@@ -18,6 +18,10 @@ use tokio::net::TcpListener;
 /// How long the runtime may take to end once the component has ended: blocking file work cannot be cancelled.
 const RUNTIME_SHUTDOWN: Duration = Duration::from_secs(2);
 
+/// Set by a supervisor that keeps the process' stdin as a pipe: the process stops when the pipe closes, which it does
+/// however the supervisor ends.
+pub const EXIT_WITH_STDIN: &str = "ORRERY_EXIT_WITH_STDIN";
+
 /// What tells one component from another before it runs.
 #[derive(Clone, Copy, Debug)]
 pub struct Component {
@@ -100,6 +104,9 @@ where
         .context("starting the runtime")?;
     let result = runtime.block_on(async {
         let shutdown = Shutdown::on_signals().context("installing the signal handlers")?;
+        if std::env::var_os(EXIT_WITH_STDIN).is_some() {
+            stop_with_stdin(shutdown.clone());
+        }
         let listener = args.listen.bind(component.default_listen).await?;
         tracing::info!(
             component = component.name,
@@ -115,6 +122,18 @@ where
     runtime.shutdown_timeout(RUNTIME_SHUTDOWN);
     tracing::info!(component = component.name, "ended");
     result
+}
+
+/// Stops the process when its stdin ends. On a thread of its own, since such a read cannot be cancelled.
+fn stop_with_stdin(shutdown: Shutdown) {
+    std::thread::spawn(move || {
+        let ended = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        tracing::info!(
+            error = ended.err().map(tracing::field::display),
+            "the supervisor is gone"
+        );
+        shutdown.trigger();
+    });
 }
 
 /// Takes as many file descriptors as the system allows: the usual soft limit of 1,024 is below what the server's

@@ -11,15 +11,13 @@
 use crate::data_dir::{Component, DataDir, Running};
 use anyhow::{Context, Result};
 use component_base::clock::{Clock, Instant};
+use component_base::process::EXIT_WITH_STDIN;
 use component_base::shutdown::Shutdown;
 use std::fs::File;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
-
-/// The environment variable that tells a child to stop when its stdin closes.
-pub const EXIT_WITH_STDIN: &str = "ORRERY_EXIT_WITH_STDIN";
 
 /// A component that died once starts again at once; this is for one that dies again and again.
 const FIRST_DELAY: Duration = Duration::from_millis(200);
