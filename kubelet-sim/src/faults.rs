@@ -226,3 +226,71 @@ impl Simulator for Service {
         Ok(Response::new(api::RemoveNodeResponse {}))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::{address, group, state};
+    use component_base::rng::Seed;
+    use tonic::Code;
+
+    #[tokio::test]
+    async fn faults_reach_the_nodes_and_bad_requests_are_refused() {
+        let now = Timestamp::UNIX_EPOCH;
+        let groups = group::parse("test", "- {name: node, count: 2}").unwrap();
+        let blocks = state::Blocks {
+            nodes: address::default_nodes(""),
+            pods: address::default_pods(""),
+        };
+        let mut kubelet = Kubelet::new(
+            state::build(&groups, blocks, Seed(1), now).unwrap(),
+            String::new(),
+            now,
+        );
+        let (service, mut commands) = Service::new();
+        tokio::spawn(async move {
+            while let Some(command) = commands.recv().await {
+                command.run(&mut kubelet, now);
+            }
+        });
+        let stop = |node: &str| Request::new(api::StopHeartbeatsRequest { node: node.into() });
+        service.stop_heartbeats(stop("node-1")).await.unwrap();
+        let list = service
+            .list_nodes(Request::new(api::ListSimulatedNodesRequest {}))
+            .await
+            .unwrap();
+        let nodes: Vec<_> = list
+            .into_inner()
+            .nodes
+            .into_iter()
+            .map(|n| (n.name, n.stopped))
+            .collect();
+        assert_eq!(nodes, [("node-0".to_owned(), false), ("node-1".to_owned(), true)]);
+
+        let unknown = service.stop_heartbeats(stop("mars")).await.unwrap_err();
+        assert_eq!(unknown.code(), Code::NotFound);
+        assert!(unknown.message().contains("ListNodes names them"), "{unknown}");
+        assert_eq!(
+            service.stop_heartbeats(stop("")).await.unwrap_err().code(),
+            Code::InvalidArgument
+        );
+        let crash = |pod: &str, exit_code| {
+            Request::new(api::CrashContainerRequest {
+                pod: pod.into(),
+                exit_code,
+                ..Default::default()
+            })
+        };
+        let missing = service.crash_container(crash("web", 1)).await.unwrap_err();
+        assert_eq!(missing.code(), Code::NotFound);
+        assert!(missing.message().contains("default/web"), "{missing}");
+        assert_eq!(
+            service
+                .crash_container(crash("web", 256))
+                .await
+                .unwrap_err()
+                .code(),
+            Code::InvalidArgument
+        );
+    }
+}

@@ -14,7 +14,7 @@ pub(crate) struct Metrics {
     leases: Counter,
     pod_deletes: Counter,
     conflicts: Counter,
-    back_offs: Counter,
+    restarts: Counter,
     last: Counts,
 }
 
@@ -43,9 +43,9 @@ impl Metrics {
                 "Writes refused because the object had changed",
                 Counter::default(),
             ),
-            back_offs: registry.register(
-                "container_back_offs",
-                "Containers that entered CrashLoopBackOff",
+            restarts: registry.register(
+                "container_restarts",
+                "Containers that were started again",
                 Counter::default(),
             ),
             last: Counts::default(),
@@ -67,7 +67,7 @@ impl Metrics {
         self.leases.inc_by(now.leases - last.leases);
         self.pod_deletes.inc_by(now.pod_deletes - last.pod_deletes);
         self.conflicts.inc_by(now.conflicts - last.conflicts);
-        self.back_offs.inc_by(now.back_offs - last.back_offs);
+        self.restarts.inc_by(now.restarts - last.restarts);
         self.last = now;
     }
 }

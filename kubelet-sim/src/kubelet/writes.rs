@@ -64,8 +64,8 @@ pub struct Counts {
     pub pod_deletes: u64,
     /// Writes refused because the object had changed.
     pub conflicts: u64,
-    /// Times that a container entered CrashLoopBackOff.
-    pub back_offs: u64,
+    /// Containers that were started again.
+    pub restarts: u64,
 }
 
 fn create<K: Kind>(object: &K) -> Operation {

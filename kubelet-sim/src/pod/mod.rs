@@ -12,6 +12,7 @@ mod status;
 mod step;
 #[cfg(test)]
 mod stories;
+mod timing;
 
 pub use program::{Program, Programs};
 pub use state::{Condition, Deletion, Identity, KILLED, PodState, Stage, after};

@@ -11,8 +11,8 @@
 
 use super::program::{ContainerProgram, Program, PullPolicy};
 use super::state::{Condition, ContainerState, Deletion, End, Exit, KILLED, Phase, PodState, Stage, after};
+use super::timing::{own_exit, probe_kill, readiness, sample, startup};
 use crate::behavior::Role;
-use crate::distribution::Distribution;
 use component_base::rng::Seed;
 use jiff::Timestamp;
 use std::collections::HashSet;
@@ -57,6 +57,8 @@ pub struct Step {
     pub changed: bool,
     /// What to tell.
     pub told: Vec<Told>,
+    /// How many containers were started again.
+    pub restarts: u32,
     /// When to look again; `None` when only others can change anything.
     pub next: Option<Timestamp>,
 }
@@ -330,6 +332,7 @@ fn run_container(state: &mut PodState, index: usize, cx: &mut Context<'_>, step:
         Phase::Starting { until } if until <= cx.now => {
             if container.exit.is_some() {
                 container.restarts = attempt;
+                step.restarts += 1;
             }
             container.phase = Phase::Running { since: cx.now };
             container.previous = None;
@@ -414,67 +417,6 @@ fn init_done(container: &ContainerState, cp: &ContainerProgram, cx: &Context<'_>
         .ended()
         .filter(|exit| exit.code == 0)
         .map(|exit| exit.finished)
-}
-
-/// How long after its start a container's startup probe succeeds; `None` when it fails for good.
-fn startup(container: &ContainerState, cp: &ContainerProgram, cx: &Context<'_>) -> Option<Duration> {
-    let Some(probe) = &cp.startup else {
-        return Some(Duration::ZERO);
-    };
-    let up = sample(cx, cp, container.attempt(), "startup", cp.behavior.startup_delay);
-    let success = probe.success(up);
-    (success <= probe.failure(Duration::ZERO)).then_some(success)
-}
-
-/// How long after its start a container is ready; `None` when it never is.
-fn readiness(container: &ContainerState, cp: &ContainerProgram, cx: &Context<'_>) -> Option<Duration> {
-    let delay = sample(
-        cx,
-        cp,
-        container.attempt(),
-        "readiness",
-        cp.behavior.readiness_delay,
-    );
-    let up = delay.max(startup(container, cp, cx)?);
-    Some(cp.readiness.as_ref().map_or(up, |probe| probe.success(up)))
-}
-
-/// When the kubelet kills a running container because of a probe, and which probe that is.
-fn probe_kill(
-    container: &ContainerState,
-    cp: &ContainerProgram,
-    since: Timestamp,
-    cx: &Context<'_>,
-) -> Option<(Timestamp, &'static str)> {
-    let Some(started) = startup(container, cp, cx) else {
-        let probe = cp.startup.as_ref()?;
-        return Some((after(since, probe.failure(Duration::ZERO)), "Startup"));
-    };
-    let (probe, fails) = (cp.liveness.as_ref()?, cp.behavior.liveness_fail_after?);
-    let broken = sample(cx, cp, container.attempt(), "liveness", fails).max(started);
-    Some((after(since, probe.failure(broken)), "Liveness"))
-}
-
-/// When a running container ends by itself, and its exit code.
-fn own_exit(
-    container: &ContainerState,
-    cp: &ContainerProgram,
-    since: Timestamp,
-    cx: &Context<'_>,
-) -> Option<(Timestamp, i32)> {
-    let attempt = container.attempt();
-    let behavior = &cp.behavior;
-    let at = |what, distribution: Option<Distribution>| {
-        distribution.map(|d| after(since, sample(cx, cp, attempt, what, d)))
-    };
-    let exits = at("run", behavior.run_time).map(|at| (at, behavior.exit_code));
-    let crash_code = if behavior.exit_code == 0 {
-        1
-    } else {
-        behavior.exit_code
-    };
-    let crashes = at("crash", behavior.crash_after).map(|at| (at, crash_code));
-    exits.into_iter().chain(crashes).min_by_key(|(at, _)| *at)
 }
 
 /// A running container: it may end, be killed by a probe, start up or get ready.
@@ -602,20 +544,6 @@ fn deadline(state: &PodState, cx: &Context<'_>) -> Option<Timestamp> {
         }
     }
     moments.into_iter().min()
-}
-
-/// Draws a duration that belongs to one run of one container, whatever was drawn before.
-fn sample(
-    cx: &Context<'_>,
-    cp: &ContainerProgram,
-    attempt: i32,
-    what: &str,
-    distribution: Distribution,
-) -> Duration {
-    distribution.constant().unwrap_or_else(|| {
-        let mut rng = cx.seed.fork(&format!("{}/{attempt}/{what}", cp.name));
-        distribution.sample(&mut rng)
-    })
 }
 
 impl Step {
