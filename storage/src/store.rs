@@ -202,8 +202,10 @@ pub type Changes = BoxStream<'static, Result<Arc<Change>, StoreError>>;
 /// A durable, ordered store of objects. See the module's promises.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
-    /// Does the writes in order, each under its own precondition and with its own revision, in one durable step.
-    /// One that fails does not undo the others.
+    /// Does the writes, each under its own precondition and with its own revision, and answers when all are durable.
+    /// One that fails does not undo the others. Writes to one key are done in order; the embedded engine does all of
+    /// them in order, and in one step that a crash leaves wholly done or not at all. An error leaves open which were
+    /// done.
     async fn commit(&self, writes: Vec<Write>) -> Result<Vec<Result<Arc<Change>, Conflict>>, StoreError>;
 
     /// The objects whose keys start with `prefix` (all for an empty one).

@@ -319,6 +319,34 @@ async fn damage_in_the_middle_is_refused_with_its_place() {
 }
 
 #[tokio::test]
+async fn any_flipped_byte_is_refused_or_harms_nothing() {
+    let damaged = Damaged::new().await;
+    let whole = content(&damaged.journal);
+    let mut refused = 0;
+    // Every field of a batch is hit in one batch or another.
+    for offset in (0..whole.len()).step_by(19) {
+        flip(&damaged.journal, offset as u64);
+        match damaged.open().await {
+            Ok(store) => {
+                let snapshot = store.load("").await.unwrap();
+                assert_eq!(
+                    (snapshot.revision, snapshot.entries.len()),
+                    (5, 5),
+                    "byte {offset}"
+                );
+                store.close().await;
+            }
+            Err(error) => {
+                assert!(matches!(error, StoreError::Corrupt(_)), "byte {offset}: {error}");
+                refused += 1;
+            }
+        }
+        std::fs::write(&damaged.journal, &whole).unwrap();
+    }
+    assert!(refused > 90, "only {refused} were refused");
+}
+
+#[tokio::test]
 async fn a_lost_tail_that_was_acknowledged_is_refused_until_the_operator_agrees() {
     for (last, text) in [
         (

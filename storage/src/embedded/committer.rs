@@ -252,11 +252,7 @@ impl Batch {
     }
 }
 
-/// What the write follows, or why it may not happen.
-#[allow(
-    clippy::type_complexity,
-    reason = "the outer error ends the batch, the inner one the write"
-)]
+/// What the write follows, or why it may not happen. The outer error ends the batch.
 fn check(
     engine: &Engine,
     earlier: &HashMap<Key, Arc<Change>>,

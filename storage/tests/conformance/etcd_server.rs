@@ -11,6 +11,7 @@ const START_TRIES: u32 = 200;
 const START_DELAY: Duration = Duration::from_millis(50);
 
 pub(crate) struct EtcdServer {
+    command: Command,
     child: Child,
     endpoint: String,
     _directory: tempfile::TempDir,
@@ -28,7 +29,8 @@ impl EtcdServer {
         })?;
         let directory = tempfile::tempdir().unwrap();
         let (client, peer) = (free_address(), free_address());
-        let child = Command::new(binary)
+        let mut command = Command::new(binary);
+        command
             .args(["--listen-client-urls", &client, "--advertise-client-urls", &client])
             .args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer])
             .args(["--initial-cluster", &format!("default={peer}")])
@@ -37,14 +39,20 @@ impl EtcdServer {
             // The suite is about what etcd answers, not about this machine's disk.
             .arg("--unsafe-no-fsync")
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+            .stderr(Stdio::null());
         Some(Self {
-            child,
+            child: command.spawn().unwrap(),
+            command,
             endpoint: client,
             _directory: directory,
         })
+    }
+
+    /// Kills it, and starts it again with what it had.
+    pub(crate) fn restart(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.child = self.command.spawn().unwrap();
     }
 
     /// A store below a prefix of its own.

@@ -94,11 +94,12 @@ mod embedded_engine {
 
 mod etcd_engine {
     use super::{checks, etcd_server::EtcdServer};
+    use futures::StreamExt;
     use proptest::prelude::*;
     use proptest::test_runner::TestRunner;
     use std::sync::Arc;
     use std::time::Duration;
-    use storage::store::{Precondition, Store};
+    use storage::store::{Change, Precondition, Store};
 
     const NEVER: Duration = Duration::from_secs(1 << 30);
 
@@ -144,6 +145,41 @@ mod etcd_engine {
             Ok(())
         });
         outcome.unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_feed_outlives_a_restart_of_the_server() {
+        let Some(mut server) = EtcdServer::start().await else {
+            skipped();
+            return;
+        };
+        let store = server.store("/restart", NEVER).await;
+        let clock = component_base::clock::Clock::system();
+        let mut feed = store.changes(store.revisions().await.unwrap().0).await.unwrap();
+        let mut written = Vec::new();
+        for round in 0..3 {
+            if round > 0 {
+                server.restart();
+            }
+            let write = || vec![checks::write("web", Some(&round.to_string()), Precondition::None)];
+            let done = async {
+                loop {
+                    match store.commit(write()).await {
+                        Ok(results) => break results[0].clone().unwrap(),
+                        Err(_) => clock.sleep(Duration::from_millis(50)).await,
+                    }
+                }
+            };
+            written.push(clock.timeout(Duration::from_secs(20), done).await.unwrap());
+        }
+        // A write whose answer the crash took away is in the feed too.
+        let mut seen: Vec<Arc<Change>> = Vec::new();
+        while seen.last() != written.last() {
+            let change = clock.timeout(Duration::from_secs(20), feed.next()).await.unwrap();
+            seen.push(change.unwrap().unwrap());
+        }
+        assert!(seen.is_sorted_by(|a, b| a.revision < b.revision));
+        assert!(written.iter().all(|change| seen.contains(change)));
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
