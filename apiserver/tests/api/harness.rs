@@ -87,6 +87,11 @@ impl Server {
         }
     }
 
+    /// Waits for a server that ends by itself.
+    pub(crate) async fn ended(mut self) -> anyhow::Result<()> {
+        self.running.take().expect("it was started").await.unwrap()
+    }
+
     /// Stops the server and waits for its end.
     pub(crate) async fn stop(mut self) {
         self.shutdown.trigger();

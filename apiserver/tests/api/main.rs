@@ -3,6 +3,7 @@
 mod batch;
 mod errors;
 mod eviction;
+mod faults;
 mod harness;
 mod hostile;
 mod lifecycle;
