@@ -1,0 +1,108 @@
+//! Carries decisions to the API, and finds out what became of them.
+//!
+//! A binding is sent until its answer is definite: it is safe to do twice, as the API binds a Pod only once. When it is
+//! refused, the API is asked for the Pod, so that the engine learns the truth before the stream tells it; a node's room is
+//! never given away on a guess.
+
+use crate::engine::{Binding, Found};
+use client::Client;
+use client::Error;
+use client::backoff::{Backoff, Policy};
+use proto::api::core::v1::Pod;
+use proto::orrery::v1::{BatchOperation, GetRequest};
+
+/// What became of a binding.
+#[derive(Debug)]
+pub(crate) enum Fate {
+    /// The API took it.
+    Bound,
+    /// The API refused it, and holds this.
+    Lost(Found),
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) enum Flown {
+    /// Bindings, each with its fate.
+    Bindings(Vec<(Binding, Fate)>),
+    /// Status writes: nobody waits for them.
+    Conditions,
+}
+
+/// Binds, and waits until the fate of every binding is certain.
+pub(crate) async fn bind(client: Client, bindings: Vec<Binding>, mut backoff: Backoff) -> Flown {
+    let mut fates = Vec::with_capacity(bindings.len());
+    let mut waiting = bindings;
+    while !waiting.is_empty() {
+        let operations = waiting.iter().map(|binding| binding.operation.clone()).collect();
+        let results = client.batch(operations).await;
+        let mut again = Vec::new();
+        for (binding, result) in waiting.into_iter().zip(results) {
+            let Err(error) = result else {
+                fates.push((binding, Fate::Bound));
+                continue;
+            };
+            let key = &binding.pod.key;
+            tracing::debug!(pod = %key, node = %binding.node, %error, "a binding was not taken");
+            match fate(&client, &binding, error).await {
+                Some(fate) => fates.push((binding, fate)),
+                None => again.push(binding),
+            }
+        }
+        waiting = again;
+        if !waiting.is_empty() {
+            let delay = backoff.fail();
+            tracing::warn!(
+                count = waiting.len(),
+                ?delay,
+                "bindings without an answer are sent again"
+            );
+            client.clock().sleep(delay).await;
+        }
+    }
+    Flown::Bindings(fates)
+}
+
+/// What a failure means; `None` when that is not certain yet.
+async fn fate(client: &Client, binding: &Binding, error: Error) -> Option<Fate> {
+    // The API said why, and will not do it later. Anything else may have been done, or may still be.
+    if error.status().is_none() || error.retryable() {
+        return None;
+    }
+    let request = GetRequest {
+        kind: "pods".into(),
+        namespace: binding.pod.key.namespace.to_string(),
+        name: binding.pod.key.name.to_string(),
+        ..GetRequest::default()
+    };
+    match client.get(request).await {
+        Ok(object) => match object.decode_as::<Pod>() {
+            Ok(pod) => Some(Fate::Lost(Found::Pod(Box::new(pod)))),
+            Err(error) => {
+                tracing::error!(pod = %binding.pod.key, %error, "a pod does not decode");
+                None
+            }
+        },
+        Err(error) if error.is_not_found() => Some(Fate::Lost(Found::Gone)),
+        Err(_) => None,
+    }
+}
+
+/// How sending again is spaced.
+pub(crate) fn backoff(client: &Client, flight: u64) -> Backoff {
+    Backoff::new(
+        Policy::RECONNECT,
+        client.seed().child("binding").fork(&flight.to_string()),
+    )
+}
+
+/// Writes conditions, once.
+pub(crate) async fn write_conditions(client: Client, operations: Vec<BatchOperation>) -> Flown {
+    for result in client.batch(operations).await {
+        if let Err(error) = result {
+            // Mostly a conflict: the Pod has changed, and its next attempt will write again.
+            tracing::debug!(%error, "a pod's condition was not written");
+        }
+    }
+    Flown::Conditions
+}

@@ -1,0 +1,11 @@
+//! The plugins, a file each. [`crate::registry`] lists them with their weights.
+
+pub mod balanced_allocation;
+pub mod default_binder;
+pub mod node_affinity;
+pub mod node_name;
+pub mod node_ports;
+pub mod node_resources_fit;
+pub mod node_unschedulable;
+pub mod taint_toleration;
+mod tolerations;
