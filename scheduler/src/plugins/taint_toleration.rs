@@ -156,7 +156,7 @@ mod tests {
         ];
         assert_eq!(
             rate(&TaintToleration, &pod, &nodes),
-            Some(vec![(0, 100), (0, 100), (1, 67), (3, 0)])
+            Some(vec![(0, 100), (0, 100), (1, 75), (4, 0)])
         );
         assert_eq!(rate(&TaintToleration, &pod, &nodes[..1]), None);
     }
