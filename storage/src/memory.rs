@@ -154,11 +154,12 @@ impl Store for MemoryStore {
 
     async fn change(&self, revision: Revision) -> Result<Arc<Change>, StoreError> {
         let inner = self.lock();
-        let current = inner.revision();
+        // Refuses a revision to come in its own name, not in that of the one before it.
+        inner.after(revision)?;
         let change = inner.after(revision - 1)?.first().cloned();
         change.ok_or(StoreError::Future {
             asked: revision,
-            current,
+            current: inner.revision(),
         })
     }
 
