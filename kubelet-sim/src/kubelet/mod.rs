@@ -15,6 +15,7 @@ use crate::node::object;
 use crate::node::{NodeState, Presence};
 use crate::pod::{Condition, Context, PodState, Programs, Told, advance, foreign, images, recover};
 use apimachinery::selector::fields;
+use apimachinery::wire::MetaView;
 use client::controller::{EventAction, EventKind};
 use client::{Delta, ObjectKey};
 use jiff::Timestamp;
@@ -167,25 +168,42 @@ impl Kubelet {
             return;
         }
         if first {
-            // Spread over the period from the start, so that a fleet does not report at once for ever.
-            let share = REPORT_PERIOD.mul_f64((index + 1) as f64 / self.nodes.len() as f64);
-            let state = &mut self.nodes[index];
-            state.report_at = crate::pod::after(now, share);
-            // A Node that is seen before the first sync was there before this process, and so was its Lease.
-            state.lease_known = !self.synced;
             if let Some(patch) = object::metadata_patch(&node, state, &self.endpoint) {
                 self.patches.insert(index, patch.to_string());
                 self.outbox.push(Item::Metadata(index));
             }
-            if object::is_outdated(&node, &self.nodes[index]) {
+            if object::is_outdated(&node, state) {
                 self.outbox.push(Item::Status(index));
             }
-            self.outbox.push(Item::Lease(index));
+            self.begin_heartbeats(index, now);
         }
         if object::ready(&node).is_none() {
             self.nodes[index].ready_since = now;
             self.outbox.push(Item::Status(index));
         }
+    }
+
+    /// The answer to a registration. It may hold no more than names and UID: the watch brings the rest.
+    fn registered(&mut self, index: usize, object: &Object, now: Timestamp) {
+        let node = &mut self.nodes[index];
+        if node.presence == Presence::Unknown
+            && let Ok(meta) = MetaView::parse(&object.bytes)
+        {
+            node.presence = Presence::Registered;
+            meta.uid.clone_into(&mut node.uid);
+            self.begin_heartbeats(index, now);
+        }
+    }
+
+    /// From now on the node renews its lease and reports.
+    fn begin_heartbeats(&mut self, index: usize, now: Timestamp) {
+        // Spread over the period from the start, so that a fleet does not report at once for ever.
+        let share = REPORT_PERIOD.mul_f64((index + 1) as f64 / self.nodes.len() as f64);
+        let node = &mut self.nodes[index];
+        node.report_at = crate::pod::after(now, share);
+        // A Node that is seen before the first sync was there before this process, and so was its Lease.
+        node.lease_known = !self.synced;
+        self.outbox.push(Item::Lease(index));
     }
 
     fn observe_pod(&mut self, key: ObjectKey, object: &Object, revision: i64, now: Timestamp) {

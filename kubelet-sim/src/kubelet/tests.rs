@@ -118,6 +118,25 @@ impl Api {
     }
 }
 
+/// The least that a batch answers: the server leaves out the rest when the answer grows too large.
+fn shortened(object: &Object) -> Object {
+    let whole = <client::cache::Metadata as prost::Message>::decode(object.bytes.clone()).unwrap();
+    let meta = whole.metadata.unwrap_or_default();
+    let kept = client::cache::Metadata {
+        metadata: Some(ObjectMeta {
+            name: meta.name,
+            namespace: meta.namespace,
+            uid: meta.uid,
+            resource_version: meta.resource_version,
+            ..Default::default()
+        }),
+    };
+    Object {
+        number: object.number,
+        bytes: prost::Message::encode_to_vec(&kept).into(),
+    }
+}
+
 /// A kubelet, the API, and the time.
 struct World {
     api: Api,
@@ -157,7 +176,7 @@ impl World {
         self.api.deltas.clear();
         self.kubelet.apply(Delta::Restarted, self.now);
         for (key, object) in self.api.objects.clone() {
-            let revision = MetaRevision::of(&object);
+            let revision = MetaView::parse(&object.bytes).unwrap().revision();
             let delta = Delta::Upsert {
                 key,
                 object,
@@ -190,7 +209,7 @@ impl World {
             };
             let results = batch.operations.iter().map(|operation| match self.down {
                 true => Err(refused(apimachinery::status::Reason::ServiceUnavailable)),
-                false => self.api.write(operation),
+                false => self.api.write(operation).map(|object| shortened(&object)),
             });
             let results = results.collect();
             self.kubelet.settle(batch, results, self.now);
@@ -271,16 +290,6 @@ impl World {
     fn lease(&self, node: &str) -> Option<Timestamp> {
         let lease: Lease = self.api.get(object::LEASE_NAMESPACE, node)?;
         Some(client::time::timestamp(&lease.spec?.renew_time?))
-    }
-}
-
-struct MetaRevision;
-
-impl MetaRevision {
-    fn of(object: &Object) -> i64 {
-        apimachinery::wire::MetaView::parse(&object.bytes)
-            .unwrap()
-            .revision()
     }
 }
 

@@ -230,7 +230,7 @@ impl Kubelet {
                 self.settle_status(&key, &uid, revision, result);
             }
             (Sent::PodDelete { key, uid }, result) => self.settle_delete(&key, &uid, &result),
-            (Sent::Register(index), Ok(object)) => self.observe_node(index, &object, now),
+            (Sent::Register(index), Ok(object)) => self.registered(index, &object, now),
             // Somebody made it since: the watch brings it.
             (Sent::Register(_), Err(error)) if error.is_already_exists() => {}
             (Sent::Metadata(index), Ok(_)) => {
