@@ -109,18 +109,25 @@ pub async fn serve(
     let upkeep = upkeep::Tasks::start(&registry, &progress, &clock, parts.event_ttl);
     progress.ready();
 
-    // The server ends with the cache: nothing true can be served without it.
+    // The server ends with its store: nothing true can be served without the cache, and what is on disk after a failed
+    // fsync is for the next start to find out. etcd comes back, and is waited for.
+    let failed = async {
+        tokio::select! {
+            error = cache.failed() => error,
+            error = registry.store_failed(), if !parts.shared_store => error,
+        }
+    };
     let serving = shutdown.child();
     let server = Server::new(COMPONENT.name, &clock, &metrics, &progress)
         .limits(parts.limits)
         .service(ResourcesServer::new(rpc::ResourcesService(registry.clone())))
         .service(PodsServer::new(rpc::PodsService(registry.clone())))
-        .service(HistoryServer::new(rpc::HistoryService(registry)))
+        .service(HistoryServer::new(rpc::HistoryService(registry.clone())))
         .serve(listener, serving.clone());
     let mut server = std::pin::pin!(server);
     let result = tokio::select! {
         served = &mut server => served.map_err(anyhow::Error::from),
-        error = cache.failed() => {
+        error = failed => {
             serving.trigger();
             server.await?;
             Err(anyhow::Error::from(error).context("the store failed"))

@@ -44,8 +44,9 @@ use proto::meta::v1::Status;
 use std::sync::{Arc, Mutex, PoisonError};
 use storage::Stored;
 use storage::cache::Cache;
-use storage::store::{Origin, Revision, Store, Versioned};
+use storage::store::{Origin, Revision, Store, StoreError, Versioned};
 use storage::write::{Desired, Effect, Outcome, Refused, Update, UpdateError};
+use tokio::sync::watch as latest;
 
 /// Everything that the API can do.
 pub struct Registry {
@@ -53,6 +54,8 @@ pub struct Registry {
     clock: Clock,
     rng: Mutex<Rng>,
     metrics: Metrics,
+    /// What the store said when it failed for good, as far as a write can tell.
+    store_failed: latest::Sender<Option<StoreError>>,
 }
 
 impl std::fmt::Debug for Registry {
@@ -72,6 +75,7 @@ impl Registry {
             cache,
             clock,
             metrics,
+            store_failed: latest::Sender::new(None),
         }
     }
 
@@ -121,7 +125,7 @@ impl Registry {
             .cache
             .update(prepared.key.clone(), origin, |current| decide(prepared, current))
             .await;
-        let outcome = result.map_err(|error| failed(prepared, error))?;
+        let outcome = result.map_err(|error| self.failed(prepared, error))?;
         if outcome.effect != Effect::Unchanged {
             self.metrics.committed(1, self.clock.now() - start);
         }
@@ -157,9 +161,36 @@ impl Registry {
             let result = written
                 .next()
                 .ok_or_else(|| errors::internal("a write has no result"))?;
-            result.map_err(|error| failed(prepared, error))
+            result.map_err(|error| self.failed(prepared, error))
         });
         results.collect()
+    }
+
+    /// Why a write was not done, as the API says it.
+    fn failed(&self, prepared: &Prepared, error: UpdateError<Box<Status>>) -> Box<Status> {
+        let (_, _, name) = prepared.key.parts();
+        match error {
+            UpdateError::Rejected(status) => status,
+            UpdateError::Refused(Refused::Conflict(_)) => errors::stale(prepared.info, name),
+            UpdateError::Refused(refused) => errors::internal(refused.to_string()),
+            UpdateError::Store(error) => {
+                if matches!(error, StoreError::Unavailable(_) | StoreError::Corrupt(_)) {
+                    self.store_failed.send_replace(Some(error.clone()));
+                }
+                errors::store(&error)
+            }
+        }
+    }
+
+    /// Returns when a write found the store out of reach or damaged. A store of this process alone does not come back
+    /// from that: after a failed fsync nobody knows what is on disk but the next start.
+    pub(crate) async fn store_failed(&self) -> StoreError {
+        let mut failed = self.store_failed.subscribe();
+        let failure = failed.wait_for(Option::is_some).await;
+        failure
+            .ok()
+            .and_then(|failure| failure.clone())
+            .unwrap_or_else(|| StoreError::Unavailable("the registry is gone".into()))
     }
 
     /// Waits until reads show what other processes on the same store had written before.
@@ -198,15 +229,4 @@ fn rehearse(prepared: &Prepared, current: Option<Stored>) -> Result<Outcome> {
         }
     };
     Ok(Outcome { effect, object })
-}
-
-/// Why a write was not done, as the API says it.
-fn failed(prepared: &Prepared, error: UpdateError<Box<Status>>) -> Box<Status> {
-    let (_, _, name) = prepared.key.parts();
-    match error {
-        UpdateError::Rejected(status) => status,
-        UpdateError::Refused(Refused::Conflict(_)) => errors::stale(prepared.info, name),
-        UpdateError::Refused(refused) => errors::internal(refused.to_string()),
-        UpdateError::Store(error) => errors::store(&error),
-    }
 }

@@ -76,7 +76,8 @@ impl Store for Faulty {
 #[tokio::test]
 async fn a_store_that_takes_no_writes_says_why_and_reads_go_on() {
     let store = Faulty::new();
-    let mut server = Server::over(store.clone()).await;
+    // Shared, as etcd is: it may come back.
+    let mut server = Server::sharing(store.clone()).await;
     server.create(&pod("kept")).await.unwrap();
     let busy = Duration::from_secs(3);
     let rows = [
@@ -146,4 +147,15 @@ async fn a_server_that_cannot_follow_its_store_ends_and_says_why() {
         .send_replace(Some(StoreError::Corrupt("record 7".into())));
     let error = server.ended().await.unwrap_err();
     assert!(format!("{error:#}").contains("record 7"), "{error:#}");
+}
+
+#[tokio::test]
+async fn a_server_whose_own_store_fails_a_write_for_good_answers_and_ends() {
+    let store = Faulty::new();
+    let mut server = Server::over(store.clone()).await;
+    *store.commit.lock().unwrap() = Some(StoreError::Unavailable("fsync failed".into()));
+    let refused = server.create(&pod("web")).await.unwrap_err();
+    assert_eq!(refused.reason, "ServiceUnavailable");
+    let error = server.ended().await.unwrap_err();
+    assert!(format!("{error:#}").contains("fsync failed"), "{error:#}");
 }

@@ -1,6 +1,7 @@
 //! Two apiservers over one etcd: what one has acknowledged, the other shows.
 #![allow(clippy::print_stderr, reason = "a test that skips says so")]
 
+#[allow(dead_code, reason = "storage's own tests need more of it")]
 #[path = "../../../storage/tests/conformance/etcd_server.rs"]
 mod etcd_server;
 
