@@ -120,16 +120,17 @@ impl Api {
 
 /// The least that a batch answers: the server leaves out the rest when the answer grows too large.
 fn shortened(object: &Object) -> Object {
-    let whole = <client::cache::Metadata as prost::Message>::decode(object.bytes.clone()).unwrap();
-    let meta = whole.metadata.unwrap_or_default();
-    let kept = client::cache::Metadata {
+    let meta = MetaView::parse(&object.bytes).unwrap();
+    // Every kind has its metadata in the same field.
+    let kept = core::Pod {
         metadata: Some(ObjectMeta {
-            name: meta.name,
-            namespace: meta.namespace,
-            uid: meta.uid,
-            resource_version: meta.resource_version,
+            name: meta.name.into(),
+            namespace: meta.namespace.into(),
+            uid: meta.uid.into(),
+            resource_version: meta.resource_version.into(),
             ..Default::default()
         }),
+        ..Default::default()
     };
     Object {
         number: object.number,
