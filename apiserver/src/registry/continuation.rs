@@ -80,6 +80,7 @@ fn fingerprint(request: &ListRequest) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn request(labels: &str, token: &str) -> ListRequest {
         ListRequest {
@@ -113,6 +114,15 @@ mod tests {
         ] {
             let status = Continuation::of(&request("", token)).unwrap_err();
             assert_eq!(status.reason, "BadRequest", "{token}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_token_that_a_client_makes_up_is_followed(token in "\\PC{1,80}", text in "\\PC{1,60}") {
+            for token in [token, URL_SAFE_NO_PAD.encode(text)] {
+                prop_assert!(Continuation::of(&request("app=web", &token)).is_err());
+            }
         }
     }
 }

@@ -182,6 +182,7 @@ fn finalizers(meta: &ObjectMeta, options: &DeleteOptions) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     const NOW: Timestamp = Timestamp {
         seconds: 1_000,
@@ -351,5 +352,34 @@ mod tests {
         assert_eq!(check(&options(Some("u1"), Some("7"))), Ok(()));
         assert_eq!(check(&options(Some("u2"), None)), Err("Conflict".into()));
         assert_eq!(check(&options(None, Some("6"))), Err("Conflict".into()));
+    }
+
+    proptest! {
+        #[test]
+        fn no_sequence_of_deletes_puts_an_end_off(
+            requests in prop::collection::vec((prop::option::of(-3..100i64), 0..1_000i64), 1..10),
+        ) {
+            let mut meta = with_finalizers(&[]);
+            let mut now = NOW;
+            for (asked, wait) in requests {
+                now.seconds += wait;
+                let options = DeleteOptions {
+                    grace_period_seconds: asked,
+                    ..DeleteOptions::default()
+                };
+                let first = asked.map_or(30, at_least_one_if_negative);
+                let before = meta.deletion_timestamp;
+                match fate(&meta, Some(first), &options, now) {
+                    Fate::Removed => break,
+                    Fate::Pending => prop_assert!(before.is_some()),
+                    Fate::Marked(after) => {
+                        let end = after.deletion_timestamp.unwrap();
+                        // A shorter grace that is over already ends now.
+                        prop_assert!(before.is_none_or(|before| end.seconds <= before.seconds.max(now.seconds)));
+                        meta = *after;
+                    }
+                }
+            }
+        }
     }
 }
