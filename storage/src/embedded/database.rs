@@ -86,10 +86,7 @@ impl Database {
     ) -> impl Iterator<Item = Result<(Revision, Record), StoreError>> {
         let records = self.changes.range(log_key(first)..=log_key(last));
         records.map(|guard| {
-            let (key, bytes) = guard.into_inner().map_err(error)?;
-            let revision = revision_of(&key).ok_or_else(|| {
-                StoreError::Corrupt(format!("the log has a key that is no revision: {key:?}"))
-            })?;
+            let (revision, bytes) = revision_and_bytes(guard)?;
             Ok((revision, decode(revision, bytes)?))
         })
     }
@@ -147,6 +144,39 @@ impl View {
             .map_err(error)?;
         bytes.map(|bytes| decode(revision, bytes)).transpose()
     }
+
+    /// The records from `first` on, in order, not yet decoded.
+    pub(super) fn from(
+        &self,
+        first: Revision,
+    ) -> impl Iterator<Item = Result<(Revision, Stored), StoreError>> {
+        let records = self
+            .snapshot
+            .range(&self.changes, log_key(first)..=log_key(Revision::MAX));
+        records.map(|guard| {
+            let (revision, bytes) = revision_and_bytes(guard)?;
+            Ok((revision, Stored { revision, bytes }))
+        })
+    }
+}
+
+/// A record that may not be wanted.
+pub(super) struct Stored {
+    revision: Revision,
+    bytes: fjall::Slice,
+}
+
+impl Stored {
+    pub(super) fn decode(self) -> Result<Record, StoreError> {
+        decode(self.revision, self.bytes)
+    }
+}
+
+fn revision_and_bytes(guard: fjall::Guard) -> Result<(Revision, fjall::Slice), StoreError> {
+    let (key, bytes) = guard.into_inner().map_err(error)?;
+    let revision = revision_of(&key)
+        .ok_or_else(|| StoreError::Corrupt(format!("the log has a key that is no revision: {key:?}")))?;
+    Ok((revision, bytes))
 }
 
 fn decode(revision: Revision, bytes: fjall::Slice) -> Result<Record, StoreError> {

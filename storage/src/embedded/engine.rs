@@ -36,6 +36,9 @@ pub(super) struct Engine {
     _alive: mpsc::Sender<Infallible>,
 }
 
+/// Looking a record up takes as long as reading this many that lie one behind the other.
+const SCANNED_PER_READ: usize = 16;
+
 /// What a feed can go on with.
 pub(super) enum Next {
     Changes(VecDeque<Arc<Change>>),
@@ -96,9 +99,24 @@ impl Engine {
         // Neighbours in the log share blocks on disk; neighbours by name do not.
         found.sort_unstable_by_key(|(_, revision)| *revision);
         let mut entries = Vec::with_capacity(found.len());
-        for (key, revision) in found {
-            let record = view.read(revision)?.ok_or_else(|| missing(revision))?;
-            entries.push((key.clone(), versioned(revision, &record)?));
+        let records = usize::try_from(revision - compacted).map_or(usize::MAX, |log| log + heads.len());
+        if found.len() > records / SCANNED_PER_READ {
+            // Most of what lies between is wanted: read on instead of looking each up.
+            let mut found = found.into_iter().peekable();
+            for entry in view.from(found.peek().map_or(revision, |(_, first)| *first)) {
+                let (at, stored) = entry?;
+                if let Some((key, _)) = found.next_if(|(_, wanted)| *wanted == at) {
+                    entries.push((key.clone(), versioned(at, &stored.decode()?)?));
+                }
+            }
+            if let Some((_, revision)) = found.next() {
+                return Err(missing(revision));
+            }
+        } else {
+            for (key, revision) in found {
+                let record = view.read(revision)?.ok_or_else(|| missing(revision))?;
+                entries.push((key.clone(), versioned(revision, &record)?));
+            }
         }
         entries.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         Ok(Snapshot {
