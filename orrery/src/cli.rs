@@ -1,6 +1,7 @@
 //! The command tree.
 
 use crate::commands::{health, kill, ps};
+use crate::components;
 use crate::up;
 use anyhow::Result;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -44,7 +45,10 @@ enum Command {
 
 /// Parses the command line and runs the command.
 pub fn main() -> ExitCode {
-    let matches = Cli::command().get_matches();
+    let matches = components::add_to(Cli::command()).get_matches();
+    if let Some(code) = components::run(&matches) {
+        return code;
+    }
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     match run(cli.command) {
         Ok(()) => ExitCode::SUCCESS,

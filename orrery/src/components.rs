@@ -23,8 +23,12 @@ macro_rules! component {
 }
 
 /// Every component, apiserver first.
-pub const ALL: [Component; 4] =
-    [component!(apiserver), component!(controller_manager), component!(scheduler), component!(kubelet_sim)];
+pub const ALL: [Component; 4] = [
+    component!(apiserver),
+    component!(controller_manager),
+    component!(scheduler),
+    component!(kubelet_sim),
+];
 
 /// Adds the components to a command line.
 pub fn add_to(command: Command) -> Command {

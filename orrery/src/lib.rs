@@ -12,6 +12,7 @@
 
 pub mod cli;
 pub mod commands;
+pub mod components;
 pub mod data_dir;
 pub mod table;
 pub mod up;

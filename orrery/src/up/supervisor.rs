@@ -227,6 +227,8 @@ impl Keeper {
 
     /// Waits for the end of the child: in words when it died, `None` when it was stopped.
     async fn run(&self, child: &mut Child, stop: &Shutdown) -> Option<String> {
+        // Waiting for a child closes its stdin, unless somebody else holds it.
+        let stdin = child.stdin.take();
         tokio::select! {
             status = child.wait() => {
                 return Some(status.map_or_else(|error| format!("lost: {error}"), in_words));
@@ -234,7 +236,7 @@ impl Keeper {
             () = stop.cancelled() => {}
         }
         // Closing the pipe asks the child to stop, as the end of the supervisor would.
-        drop(child.stdin.take());
+        drop(stdin);
         if self.clock.timeout(STOP_WITHIN, child.wait()).await.is_err() {
             tracing::warn!(component = self.spec.name, "did not stop in time; killing it");
             let _gone = child.kill().await;
