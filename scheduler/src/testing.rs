@@ -7,7 +7,6 @@ use client::ObjectKey;
 use proto::Kind;
 use proto::api::core::v1::{self as core, Container, Pod, PodSpec, ResourceRequirements, Taint, Toleration};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 pub(crate) type Amounts<'a> = [(&'a str, &'a str)];
 
@@ -145,21 +144,4 @@ pub(crate) fn rate(plugin: &dyn AnyScore, pod: &PodClass, nodes: &[Node]) -> Opt
             .map(|raw| (raw, normalize.apply(raw, highest)))
             .collect(),
     )
-}
-
-/// A snapshot of equal nodes.
-pub(crate) fn cluster(nodes: usize, allocatable: &Amounts<'_>) -> Snapshot {
-    let mut snapshot = Snapshot::new();
-    for number in 0..nodes {
-        snapshot.set_node(&api_node(&format!("node-{number}"), allocatable));
-    }
-    snapshot
-}
-
-/// The names of nodes in slots.
-pub(crate) fn names(snapshot: &Snapshot, slots: impl IntoIterator<Item = u32>) -> Vec<Arc<str>> {
-    slots
-        .into_iter()
-        .map(|slot| snapshot.node(slot).name.clone())
-        .collect()
 }
