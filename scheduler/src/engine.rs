@@ -53,7 +53,7 @@ pub enum Found {
 #[derive(Clone, Debug)]
 pub enum Outcome {
     /// A node was found; send this.
-    Bind(Binding),
+    Bind(Box<Binding>),
     /// No node takes the Pod.
     Unschedulable,
     /// A plugin failed.
@@ -270,7 +270,7 @@ impl Engine {
         let node = self.snapshot.node(slot).name.clone();
         self.snapshot.place(&pod, &node, Placement::Assumed);
         match self.reserve(&pod, &node) {
-            Ok(operation) => Some(Outcome::Bind(Binding { pod, node, operation })),
+            Ok(operation) => Some(Outcome::Bind(Box::new(Binding { pod, node, operation }))),
             Err(rejection) => {
                 self.forget(&pod, &node);
                 self.queue.fail(&pod.key, now);

@@ -112,7 +112,7 @@ impl Loop {
             decisions += 1;
             let result = match outcome {
                 Outcome::Bind(binding) => {
-                    bindings.push(binding);
+                    bindings.push(*binding);
                     "scheduled"
                 }
                 Outcome::Unschedulable => "unschedulable",

@@ -16,7 +16,9 @@ fn node(number: u8, shape: u8) -> proto::api::core::v1::Node {
         &[("cpu", "8"), ("memory", "8Gi"), ("pods", "2")],
     ];
     let mut node = api_node(&format!("node-{number}"), sizes[usize::from(shape % 3)]);
-    node.metadata_mut().labels.insert("zone".into(), format!("{}", shape % 2));
+    node.metadata_mut()
+        .labels
+        .insert("zone".into(), format!("{}", shape % 2));
     let spec = node.spec.get_or_insert_default();
     match shape % 5 {
         1 => spec.taints.push(taint("gpu", "yes", NO_SCHEDULE)),
@@ -29,7 +31,10 @@ fn node(number: u8, shape: u8) -> proto::api::core::v1::Node {
 
 fn kinds() -> Vec<Arc<PodClass>> {
     let mut tolerant = class(&[("cpu", "500m"), ("memory", "1Gi")]);
-    tolerant.tolerations = vec![toleration("gpu", "Exists", "", ""), toleration("full", "Exists", "", "")];
+    tolerant.tolerations = vec![
+        toleration("gpu", "Exists", "", ""),
+        toleration("full", "Exists", "", ""),
+    ];
     let mut picky = class(&[("cpu", "1")]);
     picky.node_selector.insert("zone".into(), "1".into());
     let mut wishful = class(&[("memory", "2Gi")]);
@@ -38,7 +43,9 @@ fn kinds() -> Vec<Arc<PodClass>> {
         operator: "In".into(),
         values: vec!["0".into()],
     };
-    wishful.node_affinity.preferred_during_scheduling_ignored_during_execution = vec![PreferredSchedulingTerm {
+    wishful
+        .node_affinity
+        .preferred_during_scheduling_ignored_during_execution = vec![PreferredSchedulingTerm {
         weight: 10,
         preference: Some(NodeSelectorTerm {
             match_expressions: vec![zone],
@@ -74,7 +81,11 @@ fn apply(snapshot: &mut Snapshot, change: &Change, kinds: &[Arc<PodClass>]) {
     match change {
         Change::SetNode(number, shape) => _ = snapshot.set_node(&node(*number, *shape)),
         Change::RemoveNode(number) => snapshot.remove_node(&format!("node-{number}")),
-        Change::Place { pod: number, node, class } => {
+        Change::Place {
+            pod: number,
+            node,
+            class,
+        } => {
             let pod = pod(*number, &kinds[usize::from(*class)]);
             snapshot.place(&pod, &format!("node-{node}"), Placement::Bound);
         }
@@ -92,7 +103,9 @@ fn reference(plugins: &Plugins, class: &PodClass, snapshot: &Snapshot) -> Vec<(S
     let total = |node: &Node| -> i64 {
         let scored = prepared.scores.iter().map(|scoring| {
             let highest = feasible.iter().map(|(_, node)| scoring.score.score(node)).max();
-            let score = scoring.normalize.apply(scoring.score.score(node), highest.unwrap_or(0));
+            let score = scoring
+                .normalize
+                .apply(scoring.score.score(node), highest.unwrap_or(0));
             assert!((0..=100).contains(&score));
             scoring.weight * score
         });
@@ -147,7 +160,9 @@ fn chance_decides_among_equals_and_the_seed_decides_chance() {
     evaluation.refresh(&plugins, &class, &snapshot);
     let draw = |seed: u64| -> Vec<Slot> {
         let mut rng = Seed(seed).fork("ties");
-        (0..64).filter_map(|_| evaluation.choose(&plugins, &mut rng).node).collect()
+        (0..64)
+            .filter_map(|_| evaluation.choose(&plugins, &mut rng).node)
+            .collect()
     };
     assert_eq!(draw(1), draw(1));
     assert_ne!(draw(1), draw(2));

@@ -265,11 +265,12 @@ impl Queue {
         queued.place = place;
         match place {
             Place::Active => {
-                _ = self
-                    .active
-                    .insert((Reverse(queued.pod.priority), ticket), key.clone())
+                let order = (Reverse(queued.pod.priority), ticket);
+                self.active.insert(order, key.clone());
             }
-            Place::Backoff => _ = self.backoff.insert((queued.backoff_until, ticket), key.clone()),
+            Place::Backoff => {
+                self.backoff.insert((queued.backoff_until, ticket), key.clone());
+            }
             Place::Unschedulable(rejected_by) => {
                 queued.waiting_since = now;
                 let pods = self.unschedulable.entry(rejected_by).or_default();

@@ -18,12 +18,20 @@ fn pod(name: &str, priority: i32) -> PodInfo {
 fn plugin(name: &str) -> (Plugins, PluginSet) {
     let plugins = Plugins::all();
     let mut set = PluginSet::default();
-    set.insert(plugins.filters.iter().position(|plugin| plugin.name() == name).unwrap());
+    set.insert(
+        plugins
+            .filters
+            .iter()
+            .position(|plugin| plugin.name() == name)
+            .unwrap(),
+    );
     (plugins, set)
 }
 
 fn popped(queue: &mut Queue, now: Instant) -> Vec<String> {
-    std::iter::from_fn(|| queue.pop(now)).map(|queued| queued.pod.key.name.to_string()).collect()
+    std::iter::from_fn(|| queue.pop(now))
+        .map(|queued| queued.pod.key.name.to_string())
+        .collect()
 }
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -175,7 +183,11 @@ impl Model {
     }
 
     fn ready(&self, pod: u8, now: Instant) -> Place {
-        if self.pods[&pod].until <= now { Place::Active } else { Place::Backoff }
+        if self.pods[&pod].until <= now {
+            Place::Active
+        } else {
+            Place::Backoff
+        }
     }
 
     /// The Pods that `wanted` accepts, in the order that `order` gives.
@@ -186,7 +198,10 @@ impl Model {
     }
 
     fn pop(&mut self, now: Instant) -> Option<u8> {
-        let due = self.all(|p| p.place == Place::Backoff && p.until <= now, |p| (p.until, p.arrival));
+        let due = self.all(
+            |p| p.place == Place::Backoff && p.until <= now,
+            |p| (p.until, p.arrival),
+        );
         for pod in due {
             self.put(pod, Place::Active, now);
         }

@@ -10,9 +10,18 @@ use std::collections::BTreeMap;
 /// What a change does.
 #[derive(Clone, Debug)]
 enum Change {
-    SetNode { node: u8, cpu: u8, soft: bool },
+    SetNode {
+        node: u8,
+        cpu: u8,
+        soft: bool,
+    },
     RemoveNode(u8),
-    Place { pod: u8, node: u8, class: u8, bound: bool },
+    Place {
+        pod: u8,
+        node: u8,
+        class: u8,
+        bound: bool,
+    },
     RemovePod(u8),
 }
 
@@ -20,8 +29,12 @@ fn change() -> impl Strategy<Value = Change> {
     prop_oneof![
         (0..4u8, 1..4u8, any::<bool>()).prop_map(|(node, cpu, soft)| Change::SetNode { node, cpu, soft }),
         (0..4u8).prop_map(Change::RemoveNode),
-        (0..6u8, 0..4u8, 0..4u8, any::<bool>())
-            .prop_map(|(pod, node, class, bound)| Change::Place { pod, node, class, bound }),
+        (0..6u8, 0..4u8, 0..4u8, any::<bool>()).prop_map(|(pod, node, class, bound)| Change::Place {
+            pod,
+            node,
+            class,
+            bound
+        }),
         (0..6u8).prop_map(Change::RemovePod),
     ]
 }
@@ -58,7 +71,12 @@ fn pod_of(pod: u8, kind: u8) -> PodInfo {
 }
 
 /// All that a snapshot says, without the places where it keeps it.
-type Contents = (BTreeMap<Arc<str>, Node>, usize, usize, BTreeMap<ObjectKey, (Arc<str>, Placement)>);
+type Contents = (
+    BTreeMap<Arc<str>, Node>,
+    usize,
+    usize,
+    BTreeMap<ObjectKey, (Arc<str>, Placement)>,
+);
 
 fn contents(snapshot: &Snapshot) -> Contents {
     let known = snapshot.by_name.values().map(|slot| snapshot.node(*slot).clone());
@@ -134,7 +152,10 @@ fn a_node_tells_in_what_it_changed_and_a_heartbeat_changes_nothing() {
     assert_eq!(snapshot.set_node(&node), ClusterEvent::NodeLabels.into());
     node.spec.get_or_insert_default().unschedulable = true;
     assert_eq!(snapshot.set_node(&node), ClusterEvent::NodeTaints.into());
-    assert_eq!(snapshot.set_node(&node_of(1, 3, false)), EventSet::of(&ClusterEvent::ALL[1..4]));
+    assert_eq!(
+        snapshot.set_node(&node_of(1, 3, false)),
+        EventSet::of(&ClusterEvent::ALL[1..4])
+    );
 }
 
 #[test]
@@ -161,6 +182,10 @@ fn classes_are_shared_between_waiting_and_placed_pods() {
         pod.class = classes.intern(asks.clone());
         snapshot.place(&pod, "node-1", Placement::Bound);
     }
-    let held: Vec<_> = snapshot.pods.values().map(|pod| Arc::as_ptr(&pod.class)).collect();
+    let held: Vec<_> = snapshot
+        .pods
+        .values()
+        .map(|pod| Arc::as_ptr(&pod.class))
+        .collect();
     assert_eq!(held[0], held[1]);
 }
