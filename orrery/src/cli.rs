@@ -1,8 +1,7 @@
 //! The command tree.
 
-use crate::commands::{health, kill, ps};
-use crate::components;
-use crate::up;
+use crate::commands::{api_resources, apply, delete, get, health, kill, ps, rollout, scale, set};
+use crate::{components, session, up};
 use anyhow::Result;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use component_base::clock::Clock;
@@ -38,9 +37,16 @@ pub struct ServerArgs {
 #[derive(Debug, Subcommand)]
 enum Command {
     Up(up::Args),
+    Apply(apply::Args),
+    Get(get::Args),
+    Delete(delete::Args),
+    Scale(scale::Args),
+    Rollout(rollout::Args),
+    Set(set::Args),
     Ps(ps::Args),
     Kill(kill::Args),
     Health(health::Args),
+    ApiResources(api_resources::Args),
 }
 
 /// Parses the command line and runs the command.
@@ -49,15 +55,31 @@ pub fn main() -> ExitCode {
     if let Some(code) = components::run(&matches) {
         return code;
     }
+    end_with_the_reader();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     match run(cli.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("{}", session::explain(&error));
             ExitCode::FAILURE
         }
     }
 }
+
+/// `orrery get pods | head`: when nobody reads on, the program ends, without a word.
+fn end_with_the_reader() {
+    let other = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let message = panic.payload_as_str().unwrap_or_default();
+        if message.starts_with("failed printing to std") && message.contains("Broken pipe") {
+            std::process::exit(BROKEN_PIPE);
+        }
+        other(panic);
+    }));
+}
+
+/// What a shell reports of a program that SIGPIPE ended.
+const BROKEN_PIPE: i32 = 141;
 
 fn run(command: Command) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -65,9 +87,19 @@ fn run(command: Command) -> Result<()> {
     runtime.block_on(async move {
         match command {
             Command::Up(args) => up::run(args, clock).await,
+            Command::Apply(args) => apply::run(args, clock).await,
+            Command::Get(args) => get::run(args, clock).await,
+            Command::Delete(args) => delete::run(args, clock).await,
+            Command::Scale(args) => scale::run(args, clock).await,
+            Command::Rollout(args) => rollout::run(args, clock).await,
+            Command::Set(args) => set::run(args, clock).await,
             Command::Ps(args) => ps::run(args, clock).await,
             Command::Kill(args) => kill::run(&args),
             Command::Health(args) => health::run(args, clock).await,
+            Command::ApiResources(args) => {
+                api_resources::run(&args);
+                Ok(())
+            }
         }
     })
 }

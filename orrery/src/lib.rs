@@ -2,6 +2,8 @@
 //! `orrery up` needs no other binary and starts its own children.
 //!
 //! - [`cli`]: the command tree. A command is a file under `commands/` and an arm there.
+//! - [`resource`], [`manifest`], [`session`]: what users name, what they write, and the API that they ask.
+//! - [`printers`]: how every kind looks in a table.
 //! - [`up`]: the supervisor and its live view.
 //! - [`data_dir`]: what `up` keeps, and how other commands find what it started.
 #![allow(
@@ -14,5 +16,12 @@ pub mod cli;
 pub mod commands;
 pub mod components;
 pub mod data_dir;
+mod follow;
+mod jsonpath;
+pub mod manifest;
+pub mod printers;
+mod progress;
+pub mod resource;
+pub mod session;
 pub mod table;
 pub mod up;
