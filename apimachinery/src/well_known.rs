@@ -45,6 +45,18 @@ pub const TAINT_DISK_PRESSURE: &str = "node.kubernetes.io/disk-pressure";
 pub const TAINT_PID_PRESSURE: &str = "node.kubernetes.io/pid-pressure";
 /// Taint of a Node without a network.
 pub const TAINT_NETWORK_UNAVAILABLE: &str = "node.kubernetes.io/network-unavailable";
+/// Taint of a Node whose machine somebody says is gone for good, so that its Pods may be given up.
+pub const TAINT_OUT_OF_SERVICE: &str = "node.kubernetes.io/out-of-service";
+/// Label of a Node that does not count when a zone's health is judged.
+pub const EXCLUDE_DISRUPTION: &str = "node.kubernetes.io/exclude-disruption";
+
+/// The effect of a taint that also drives away the Pods that are on the Node.
+pub const NO_EXECUTE: &str = "NoExecute";
+/// The effect of a taint that keeps new Pods away.
+pub const NO_SCHEDULE: &str = "NoSchedule";
+
+/// The Namespace of the Leases that Nodes renew.
+pub const NODE_LEASE_NAMESPACE: &str = "kube-node-lease";
 
 /// Finalizer that deletes dependents first.
 pub const FOREGROUND_DELETION: &str = "foregroundDeletion";

@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use component_base::clock::Clock;
-use jiff::SignedDuration;
+use component_base::flag::duration;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -106,26 +106,5 @@ pub(crate) async fn open_store(config: &Config, clock: &Clock) -> anyhow::Result
                 .with_context(|| format!("connecting to etcd at {endpoints}"))?;
             Ok(Arc::new(store))
         }
-    }
-}
-
-/// `90s`, `1h 30m`, `PT1H`.
-fn duration(text: &str) -> Result<Duration, String> {
-    let duration: SignedDuration = text
-        .parse()
-        .map_err(|error| format!("{error}; write for example 90s, 30m or 1h"))?;
-    Duration::try_from(duration).map_err(|_| "must not be negative".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_are_written_as_people_do() {
-        assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
-        assert_eq!(duration("1h 30m"), Ok(Duration::from_secs(5400)));
-        assert!(duration("-1h").is_err());
-        assert!(duration("soon").is_err());
     }
 }

@@ -5,6 +5,7 @@
 //! hand them down; nobody else asks the machine for time or chance.
 
 pub mod clock;
+pub mod flag;
 pub mod grpc;
 pub mod listen;
 pub mod metrics;

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// Where the leases of nodes live.
-pub const LEASE_NAMESPACE: &str = "kube-node-lease";
+pub const LEASE_NAMESPACE: &str = well_known::NODE_LEASE_NAMESPACE;
 /// A node whose lease was not renewed for so long counts as lost.
 pub const LEASE_SECONDS: i32 = 40;
 
