@@ -101,6 +101,11 @@ impl World {
         self.now = later(self.now, by);
     }
 
+    /// Forgets what controllers have read and when they asked to be called, as a restart of their process does.
+    pub fn restart(&mut self) {
+        self.readers.clear();
+    }
+
     /// Creates an object; gives it as stored. Panics when the name is taken.
     pub fn add<K: Kind>(&mut self, object: &K) -> K {
         self.typed(Action::create(object))
