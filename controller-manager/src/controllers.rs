@@ -3,15 +3,22 @@
 use crate::deployment::DeploymentController;
 use crate::garbage_collector::GarbageCollector;
 use crate::namespace::NamespaceController;
+use crate::node_lifecycle::NodeLifecycleController;
+use crate::pod_gc::PodGcController;
 use crate::replicaset::ReplicaSetController;
+use crate::settings::Settings;
+use crate::taint_eviction::TaintEvictionController;
 use client::controller::Controller;
 
 /// Every controller that runs.
-pub fn all() -> Vec<Box<dyn Controller>> {
+pub fn all(settings: &Settings) -> Vec<Box<dyn Controller>> {
     vec![
         Box::new(DeploymentController),
         Box::new(ReplicaSetController),
         Box::new(GarbageCollector),
         Box::new(NamespaceController),
+        Box::new(NodeLifecycleController::new(settings)),
+        Box::new(TaintEvictionController::new(settings)),
+        Box::new(PodGcController::new(settings)),
     ]
 }

@@ -9,8 +9,15 @@ pub mod controllers;
 mod deployment;
 mod garbage_collector;
 mod namespace;
+mod node_lifecycle;
+mod nodes;
+mod patch;
+mod pod_gc;
 mod pods;
+mod projection;
 mod replicaset;
+pub mod settings;
+mod taint_eviction;
 #[cfg(test)]
 mod testing;
 
@@ -24,6 +31,7 @@ use component_base::ready::Progress;
 use component_base::rng::Seed;
 use component_base::server::Server;
 use component_base::shutdown::Shutdown;
+use settings::Settings;
 use tokio::net::TcpListener;
 
 /// What tells this component from others.
@@ -44,6 +52,10 @@ pub struct Config {
         value_name = "ADDR"
     )]
     pub server: String,
+
+    /// What single controllers are told.
+    #[command(flatten)]
+    pub settings: Settings,
 }
 
 /// Runs the controllers, and serves health and metrics on `listener`, until `shutdown`.
@@ -68,8 +80,8 @@ pub async fn run(
     let server = Server::new(COMPONENT.name, &clock, &registry, &progress).serve(listener, shutdown.clone());
     let controllers = run_controllers(
         client,
-        controllers::all(),
-        Vec::new(),
+        controllers::all(&config.settings),
+        projection::all(),
         &registry,
         &progress,
         &shutdown,

@@ -2,7 +2,9 @@
 //!
 //! <https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/>
 
+use apimachinery::meta::get_condition;
 use apimachinery::well_known::POD_DELETION_COST;
+use client::cache::{Cache, Watch};
 use client::time::timestamp;
 use jiff::{SignedDuration, Timestamp};
 use proto::Kind;
@@ -11,6 +13,20 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// The index over Pods by the Node that they are bound to.
+const BY_NODE: &str = "pods-by-node";
+
+/// Pods, with the index that [`on_node`] reads.
+pub(crate) fn watch_by_node() -> Watch {
+    let bound = |pod: &Pod| Some(node_name(pod).to_owned()).filter(|node| !node.is_empty());
+    Watch::indexed::<Pod>(BY_NODE, bound)
+}
+
+/// The Pods that are bound to a Node.
+pub(crate) fn on_node<'a>(cache: &'a Cache, node: &str) -> impl Iterator<Item = &'a Arc<Pod>> + use<'a> {
+    cache.by_index::<Pod>(BY_NODE, node)
+}
 
 /// The Pod's phase; empty before its kubelet has spoken.
 pub(crate) fn phase(pod: &Pod) -> &str {
@@ -32,12 +48,13 @@ pub(crate) fn is_live(pod: &Pod) -> bool {
     !is_finished(pod) && !is_terminating(pod)
 }
 
+/// The Pod's conditions.
+pub(crate) fn conditions(pod: &Pod) -> &[PodCondition] {
+    pod.status.as_ref().map_or(&[], |status| &status.conditions)
+}
+
 fn ready_condition(pod: &Pod) -> Option<&PodCondition> {
-    pod.status
-        .as_ref()?
-        .conditions
-        .iter()
-        .find(|condition| condition.r#type == "Ready")
+    get_condition(conditions(pod), "Ready")
 }
 
 /// Whether the Pod serves.
@@ -126,11 +143,13 @@ pub(crate) fn sort_for_deletion(pods: &mut [&Arc<Pod>]) {
     });
 }
 
-fn node_name(pod: &Pod) -> &str {
+/// The Node that the Pod is bound to; empty where it is bound to none.
+pub(crate) fn node_name(pod: &Pod) -> &str {
     pod.spec.as_ref().map_or("", |spec| spec.node_name.as_str())
 }
 
-fn restarts(pod: &Pod) -> i32 {
+/// How often the container was restarted that was restarted most.
+pub(crate) fn restarts(pod: &Pod) -> i32 {
     let statuses = pod
         .status
         .as_ref()
