@@ -75,12 +75,8 @@ impl Client {
         self.call(asked, async move { kv.range(request).await }).await
     }
 
-    /// A key, as it was at a revision (0 for now), and the revision of the store.
-    pub(super) async fn get(
-        &self,
-        key: Bytes,
-        revision: Revision,
-    ) -> Result<(Option<KeyValue>, Revision), StoreError> {
+    /// A key, as it was at a revision.
+    pub(super) async fn get(&self, key: Bytes, revision: Revision) -> Result<Option<KeyValue>, StoreError> {
         let response = self
             .range(RangeRequest {
                 key,
@@ -88,8 +84,7 @@ impl Client {
                 ..RangeRequest::default()
             })
             .await?;
-        let now = response.header.map_or(0, |header| header.revision);
-        Ok((response.kvs.into_iter().next(), now))
+        Ok(response.kvs.into_iter().next())
     }
 
     pub(super) async fn txn(&self, request: TxnRequest) -> Result<TxnResponse, StoreError> {

@@ -3,9 +3,9 @@
 //! In: a revision to go on from. Out: every change after it, in order, once. A broken connection is made again, and the
 //! watch goes on behind the last change that was given.
 
-use super::client::{Client, Events, error};
-use super::events;
-use super::layout::Layout;
+use super::client::{Events, error};
+use super::layout::revision_of;
+use super::{Shared, events};
 use crate::store::{Change, Changes, Revision, StoreError};
 use component_base::clock::Clock;
 use futures::StreamExt;
@@ -21,30 +21,22 @@ const RESUME_TRIES: u32 = 40;
 const RESUME_DELAY: Duration = Duration::from_millis(250);
 
 pub(super) struct Feed {
-    pub(super) client: Client,
-    pub(super) layout: Layout,
-    pub(super) clock: Clock,
-    pub(super) closed: CancellationToken,
-    /// The last revision that was taken.
-    pub(super) reached: Revision,
+    shared: Arc<Shared>,
+    clock: Clock,
+    closed: CancellationToken,
+    /// Every change up to here is taken.
+    reached: Revision,
     /// `None` while there is no connection.
-    pub(super) events: Option<Events>,
+    events: Option<Events>,
     /// A response that came in parts.
     parts: Vec<Event>,
     taken: VecDeque<Arc<Change>>,
 }
 
 impl Feed {
-    pub(super) fn new(
-        client: Client,
-        layout: Layout,
-        clock: Clock,
-        closed: CancellationToken,
-        after: Revision,
-    ) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, clock: Clock, closed: CancellationToken, after: Revision) -> Self {
         Self {
-            client,
-            layout,
+            shared,
             clock,
             closed,
             reached: after,
@@ -78,8 +70,7 @@ impl Feed {
                 Err(StoreError::Unavailable(why)) if tries < RESUME_TRIES => {
                     tracing::warn!(why, after = self.reached, "lost etcd's watch; opening it again");
                     tries += 1;
-                    self.events = None;
-                    self.parts.clear();
+                    self.disconnect();
                     self.clock.sleep(RESUME_DELAY).await;
                 }
                 Err(error) => return Err(error),
@@ -92,22 +83,41 @@ impl Feed {
         let first = self.reached + 1;
         let events = match &mut self.events {
             Some(events) => events,
-            none => none.insert(self.client.watch(self.layout.everything(), first).await?),
+            none => {
+                let Shared { client, layout } = &*self.shared;
+                none.insert(client.watch(layout.changes(), first).await?)
+            }
         };
         match events.message().await {
+            Ok(Some(response)) if response.compact_revision > 0 => self.skip(response.compact_revision).await,
             Ok(Some(response)) => self.take(response),
             Ok(None) => Err(StoreError::Unavailable("etcd ended the watch".into())),
             Err(status) => Err(error(&status, first)),
         }
     }
 
-    fn take(&mut self, response: WatchResponse) -> Result<(), StoreError> {
-        if response.compact_revision > 0 {
+    /// The log is gone up to `compacted`. Where another user of this etcd compacted it, none of our changes need be
+    /// lost: then the feed goes on behind the gap.
+    async fn skip(&mut self, compacted: Revision) -> Result<(), StoreError> {
+        let Shared { client, layout } = &*self.shared;
+        let head = client.get(layout.head(), compacted).await?;
+        if revision_of(head.as_ref()) > self.reached {
             return Err(StoreError::Expired {
                 asked: self.reached,
-                compacted: response.compact_revision,
+                compacted,
             });
         }
+        self.disconnect();
+        self.reached = compacted;
+        Ok(())
+    }
+
+    fn disconnect(&mut self) {
+        self.events = None;
+        self.parts.clear();
+    }
+
+    fn take(&mut self, response: WatchResponse) -> Result<(), StoreError> {
         if response.canceled {
             return Err(StoreError::Unavailable(format!(
                 "etcd ended the watch: {}",
@@ -117,7 +127,7 @@ impl Feed {
         self.parts.extend(response.events);
         if !response.fragment {
             let parts = std::mem::take(&mut self.parts);
-            let changes = events::changes(&self.layout, &parts)?;
+            let changes = events::changes(&self.shared.layout, &parts)?;
             self.taken.extend(
                 changes
                     .into_iter()

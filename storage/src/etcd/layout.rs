@@ -4,8 +4,13 @@
 //! PREFIX/objects/KEY    the object, in an envelope with its write's origin
 //! PREFIX/removals/KEY   the origin of KEY's removal, written in the same revision; gone when KEY is written again, or
 //!                       when the log is compacted past it
+//! PREFIX/head           KEY of the newest change, written in the same revision
 //! PREFIX/compacted      how far we asked etcd to compact
 //! ```
+//! etcd's own revision rises with every write below any prefix, and with our own tidying up. The head tells the newest
+//! revision that is a change of ours, and, read at an older revision, which key that one changed. Nobody else may write
+//! below the prefix.
+//!
 //! In: keys and values. Out: etcd's keys and values, and back. Pure.
 
 use crate::store::{Key, Origin, Revision, StoreError, Versioned};
@@ -103,8 +108,15 @@ impl Layout {
         format!("{}/compacted", self.prefix).into()
     }
 
-    pub(super) fn everything(&self) -> Range {
-        starting_with(format!("{}/", self.prefix))
+    pub(super) fn head(&self) -> Bytes {
+        format!("{}/head", self.prefix).into()
+    }
+
+    /// Objects and removals, which lie side by side, and nothing else.
+    pub(super) fn changes(&self) -> Range {
+        let (from, _) = self.objects("");
+        let (_, to) = self.removals();
+        (from, to)
     }
 
     pub(super) fn objects(&self, prefix: &str) -> Range {
@@ -141,6 +153,11 @@ fn starting_with(prefix: String) -> Range {
     (prefix.into(), end.into())
 }
 
+/// The revision that wrote a key; 0 when it is not there.
+pub(super) fn revision_of(kv: Option<&KeyValue>) -> Revision {
+    kv.map_or(0, |kv| kv.mod_revision)
+}
+
 /// A revision as the value of [`Layout::compacted`].
 pub(super) fn encode_revision(revision: Revision) -> Bytes {
     revision.to_string().into()
@@ -163,7 +180,11 @@ mod tests {
         assert_eq!(layout.object(&key), "/orrery/objects/pods/default/web");
         assert_eq!(layout.place(&layout.object(&key)), Place::Object(key.clone()));
         assert_eq!(layout.place(&layout.removal(&key)), Place::Removal(key.clone()));
-        assert_eq!(layout.place(&layout.compacted()), Place::Other);
+        for other in [layout.compacted(), layout.head()] {
+            assert_eq!(layout.place(&other), Place::Other);
+            let (from, to) = layout.changes();
+            assert!(other < from || other >= to);
+        }
         assert_eq!(layout.place(b"/other/objects/pods/default/web"), Place::Other);
         let (from, to) = layout.objects("pods/");
         assert_eq!(

@@ -3,7 +3,8 @@
 //! ```text
 //! commit ─► a transaction for each write ─► etcd ─► one watch for each feed ─► changes
 //! ```
-//! - Revisions are etcd's: they rise, with gaps where somebody else wrote, or where we tidied up.
+//! - Revisions are etcd's: they rise, with gaps where somebody else wrote, or where we tidied up. A revision in a gap is
+//!   never given out: it would be waited for in vain.
 //! - Writes of one call to one key are done in order; those to different keys at the same time, so that their revisions
 //!   may come in another order.
 //! - A value lies in an envelope with its origin, and a removal writes its origin beside: see `layout`. So `why` works
@@ -17,11 +18,12 @@ mod txn;
 
 use crate::store::{Change, Changes, Conflict, Key, Revision, Snapshot, Store, StoreError, Write};
 use async_trait::async_trait;
+use bytes::Bytes;
 use client::{Client, PAGE_OBJECTS};
 use component_base::clock::Clock;
 use feed::Feed;
 use futures::{StreamExt, TryStreamExt};
-use layout::{Envelope, Layout, Place, decode_revision, encode_revision, versioned};
+use layout::{Envelope, Layout, Place, decode_revision, encode_revision, revision_of, versioned};
 use proto::etcd::etcdserverpb::RangeRequest;
 use proto::etcd::mvccpb::KeyValue;
 use std::collections::BTreeMap;
@@ -79,6 +81,18 @@ struct Shared {
     layout: Layout,
 }
 
+/// Where the store stands, read in one step.
+struct Marks {
+    /// The newest change.
+    head: Revision,
+    /// How far the log is compacted.
+    compacted: Revision,
+    /// The revision that wrote so; 0 when none did yet.
+    noted: Revision,
+    /// etcd's own revision: none between `head` and this one is a change of ours.
+    now: Revision,
+}
+
 fn closed() -> StoreError {
     StoreError::Unavailable("the store is closed".into())
 }
@@ -90,8 +104,9 @@ impl Etcd {
             client: Client::new(&config.endpoints, clock.clone())?,
             layout: Layout::new(&config.prefix),
         });
-        let (revision, compacted) = shared.revisions().await?;
-        tracing::info!(revision, compacted, endpoints = ?config.endpoints, "connected to etcd");
+        shared.begin().await?;
+        let Marks { head, compacted, .. } = shared.marks().await?;
+        tracing::info!(head, compacted, endpoints = ?config.endpoints, "connected to etcd");
         let compaction = tokio::spawn(keep(shared.clone(), config.keep_age, clock.clone()));
         Ok(Self {
             shared,
@@ -102,7 +117,7 @@ impl Etcd {
         })
     }
 
-    fn open(&self) -> Result<&Shared, StoreError> {
+    fn open(&self) -> Result<&Arc<Shared>, StoreError> {
         if self.closed.is_cancelled() {
             return Err(closed());
         }
@@ -119,7 +134,7 @@ async fn keep(shared: Arc<Shared>, age: Duration, clock: Clock) {
         {
             tracing::warn!(%error, to, "could not compact etcd; trying again later");
         }
-        to = shared.revisions().await.ok().map(|(revision, _)| revision);
+        to = shared.marks().await.ok().map(|marks| marks.head);
         clock.sleep(age).await;
     }
 }
@@ -130,9 +145,22 @@ impl Shared {
         txn::answer(write, response)
     }
 
-    async fn revisions(&self) -> Result<(Revision, Revision), StoreError> {
-        let (kv, now) = self.client.get(self.layout.compacted(), 0).await?;
-        Ok((now, decode_revision(kv.as_ref())))
+    /// Gives a new store its head.
+    async fn begin(&self) -> Result<(), StoreError> {
+        let head = txn::put_at(self.layout.head(), Bytes::new(), 0);
+        self.client.txn(head).await.map(drop)
+    }
+
+    async fn marks(&self) -> Result<Marks, StoreError> {
+        let read = txn::read([self.layout.head(), self.layout.compacted()]);
+        let (found, now) = txn::found(self.client.txn(read).await?)?;
+        let [head, compacted] = <[_; 2]>::try_from(found).map_err(|_| txn::unexpected())?;
+        Ok(Marks {
+            head: revision_of(head.as_ref()),
+            compacted: decode_revision(compacted.as_ref()),
+            noted: revision_of(compacted.as_ref()),
+            now,
+        })
     }
 
     /// An object's record as it was at a revision.
@@ -141,23 +169,33 @@ impl Shared {
         if at < 1 {
             return Ok(None);
         }
-        Ok(self.client.get(self.layout.object(key), at).await?.0)
+        self.client.get(self.layout.object(key), at).await
+    }
+
+    /// The key that a revision changed, if it changed one.
+    async fn changed_by(&self, revision: Revision) -> Result<Option<Key>, StoreError> {
+        let head = self.client.get(self.layout.head(), revision).await?;
+        let head = head.filter(|kv| kv.mod_revision == revision);
+        Ok(head.and_then(|kv| Key::parse(std::str::from_utf8(&kv.value).ok()?)))
     }
 
     async fn check_written(&self, asked: Revision) -> Result<Revision, StoreError> {
-        let (current, compacted) = self.revisions().await?;
-        if asked > current {
-            return Err(StoreError::Future { asked, current });
+        let Marks { head, compacted, .. } = self.marks().await?;
+        if asked > head {
+            return Err(StoreError::Future { asked, current: head });
         }
         Ok(compacted)
     }
 
     async fn page(&self, prefix: &str) -> Result<Snapshot, StoreError> {
-        let (_, compacted) = self.revisions().await?;
+        let Marks {
+            head, compacted, now, ..
+        } = self.marks().await?;
         let (mut key, range_end) = self.layout.objects(prefix);
         let mut snapshot = Snapshot {
+            revision: head,
             compacted,
-            ..Snapshot::default()
+            entries: Vec::new(),
         };
         loop {
             let response = self
@@ -166,13 +204,10 @@ impl Shared {
                     key,
                     range_end: range_end.clone(),
                     limit: PAGE_OBJECTS,
-                    revision: snapshot.revision,
+                    revision: now,
                     ..RangeRequest::default()
                 })
                 .await?;
-            if snapshot.revision == 0 {
-                snapshot.revision = response.header.map_or(0, |header| header.revision);
-            }
             for kv in &response.kvs {
                 if let Place::Object(key) = self.layout.place(&kv.key) {
                     snapshot.entries.push((key, versioned(kv)?));
@@ -189,15 +224,22 @@ impl Shared {
     }
 
     async fn compact(&self, to: Revision) -> Result<(), StoreError> {
-        let (kv, current) = self.client.get(self.layout.compacted(), 0).await?;
-        if to > current {
-            return Err(StoreError::Future { asked: to, current });
+        let Marks {
+            head,
+            compacted,
+            noted,
+            ..
+        } = self.marks().await?;
+        if to > head {
+            return Err(StoreError::Future {
+                asked: to,
+                current: head,
+            });
         }
-        if to <= decode_revision(kv.as_ref()) {
+        if to <= compacted {
             return Ok(());
         }
-        let at = kv.map_or(0, |kv| kv.mod_revision);
-        let note = txn::put_at(self.layout.compacted(), encode_revision(to), at);
+        let note = txn::put_at(self.layout.compacted(), encode_revision(to), noted);
         if !self.client.txn(note).await?.succeeded {
             // Another apiserver compacts now.
             return Ok(());
@@ -260,7 +302,9 @@ impl Shared {
 
     async fn history(&self, key: &Key, limit: usize) -> Result<Vec<Arc<Change>>, StoreError> {
         let mut changes = Vec::new();
-        let (mut record, mut at) = self.client.get(self.layout.object(key), 0).await?;
+        let read = txn::read([self.layout.object(key)]);
+        let (mut found, mut at) = txn::found(self.client.txn(read).await?)?;
+        let mut record = found.pop().flatten();
         while changes.len() < limit {
             match self.step_back(key, record.take(), at).await {
                 Ok(Some((change, before))) => {
@@ -288,7 +332,7 @@ impl Shared {
         if at < 1 {
             return Ok(None);
         }
-        match self.client.get(self.layout.removal(key), at).await?.0 {
+        match self.client.get(self.layout.removal(key), at).await? {
             Some(note) => self.change_of(key, &note, true).await.map(Some),
             None => Ok(None),
         }
@@ -350,8 +394,8 @@ impl Store for Etcd {
                 compacted,
             });
         }
-        let (client, layout) = (shared.client.clone(), shared.layout.clone());
-        Ok(Feed::new(client, layout, self.clock.clone(), self.closed.clone(), after).into_changes())
+        let (clock, closed) = (self.clock.clone(), self.closed.clone());
+        Ok(Feed::new(shared.clone(), clock, closed, after).into_changes())
     }
 
     async fn change(&self, revision: Revision) -> Result<Arc<Change>, StoreError> {
@@ -364,28 +408,14 @@ impl Store for Etcd {
         if revision <= compacted.max(1) {
             return Err(expired);
         }
-        let (key, range_end) = shared.layout.everything();
-        let written = shared
-            .client
-            .range(RangeRequest {
-                key,
-                range_end,
-                revision,
-                min_mod_revision: revision,
-                max_mod_revision: revision,
-                ..RangeRequest::default()
-            })
-            .await?;
-        for kv in &written.kvs {
-            let (key, removed) = match shared.layout.place(&kv.key) {
-                Place::Object(key) => (key, false),
-                Place::Removal(key) => (key, true),
-                Place::Other => continue,
-            };
-            return Ok(shared.change_of(&key, kv, removed).await?.0);
-        }
-        // A gap: it was never a change of ours.
-        Err(expired)
+        // A revision in a gap was never a change of ours.
+        let Some(key) = shared.changed_by(revision).await? else {
+            return Err(expired);
+        };
+        let record = shared.object(&key, revision).await?;
+        let record = record.filter(|kv| kv.mod_revision == revision);
+        let done = shared.step_back(&key, record, revision).await?;
+        done.map(|(change, _)| change).ok_or(expired)
     }
 
     async fn history(&self, key: &Key, limit: usize) -> Result<Vec<Arc<Change>>, StoreError> {
@@ -397,7 +427,8 @@ impl Store for Etcd {
     }
 
     async fn revisions(&self) -> Result<(Revision, Revision), StoreError> {
-        self.open()?.revisions().await
+        let Marks { head, compacted, .. } = self.open()?.marks().await?;
+        Ok((head, compacted))
     }
 
     async fn close(&self) {

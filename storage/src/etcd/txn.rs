@@ -9,6 +9,7 @@ use proto::etcd::etcdserverpb::{
     Compare, DeleteRangeRequest, PutRequest, RangeRequest, RequestOp, TxnRequest, TxnResponse, compare,
     request_op, response_op,
 };
+use proto::etcd::mvccpb::KeyValue;
 use std::sync::Arc;
 
 /// The transaction that does a write when its precondition holds, and else tells the key's revision.
@@ -16,7 +17,7 @@ pub(super) fn request(layout: &Layout, write: &Write) -> TxnRequest {
     let key = layout.object(&write.key);
     let removal = layout.removal(&write.key);
     let envelope = Envelope::new(&write.origin, write.value.clone().unwrap_or_default()).bytes();
-    let success = if write.value.is_some() {
+    let mut success = if write.value.is_some() {
         let mut operations = vec![put(key.clone(), envelope)];
         // A write at a revision knows that the key is there, so that no removal can be.
         if !matches!(write.precondition, Precondition::At(_)) {
@@ -26,6 +27,10 @@ pub(super) fn request(layout: &Layout, write: &Write) -> TxnRequest {
     } else {
         vec![delete(key.clone()), put(removal, envelope)]
     };
+    success.push(put(
+        layout.head(),
+        Bytes::copy_from_slice(write.key.as_str().as_bytes()),
+    ));
     TxnRequest {
         compare: compares(write, &key),
         success,
@@ -65,6 +70,35 @@ fn compare_created(key: &Bytes, result: compare::CompareResult) -> Compare {
         key: key.clone(),
         target_union: Some(compare::TargetUnion::CreateRevision(0)),
     }
+}
+
+/// Reads keys at one revision.
+pub(super) fn read(keys: impl IntoIterator<Item = Bytes>) -> TxnRequest {
+    let range = |key| RangeRequest {
+        key,
+        ..RangeRequest::default()
+    };
+    TxnRequest {
+        success: keys
+            .into_iter()
+            .map(|key| operation(request_op::Request::RequestRange(range(key))))
+            .collect(),
+        ..TxnRequest::default()
+    }
+}
+
+/// What [`read`] found, in its order, and the revision of etcd at which it did.
+pub(super) fn found(response: TxnResponse) -> Result<(Vec<Option<KeyValue>>, Revision), StoreError> {
+    let now = response.header.ok_or_else(unexpected)?.revision;
+    let found = response
+        .responses
+        .into_iter()
+        .map(|op| match op.response {
+            Some(response_op::Response::ResponseRange(range)) => Ok(range.kvs.into_iter().next()),
+            _ => Err(unexpected()),
+        })
+        .collect::<Result<_, _>>()?;
+    Ok((found, now))
 }
 
 /// Removes a key when it is written at `revision`.
@@ -118,7 +152,7 @@ pub(super) fn answer(
     })))
 }
 
-fn unexpected() -> StoreError {
+pub(super) fn unexpected() -> StoreError {
     StoreError::Unavailable("etcd answered a transaction with something else".into())
 }
 

@@ -106,12 +106,13 @@ mod embedded_engine {
 
 mod etcd_engine {
     use super::{checks, etcd_server::EtcdServer};
-    use futures::StreamExt;
+    use futures::{FutureExt, StreamExt};
     use proptest::prelude::*;
     use proptest::test_runner::TestRunner;
     use std::sync::Arc;
     use std::time::Duration;
-    use storage::store::{Change, Precondition, Store};
+    use storage::cache::{Cache, CacheConfig};
+    use storage::store::{Change, Precondition, Store, StoreError};
 
     const NEVER: Duration = Duration::from_secs(1 << 30);
 
@@ -194,6 +195,80 @@ mod etcd_engine {
         }
         assert!(seen.is_sorted_by(|a, b| a.revision < b.revision));
         assert!(written.iter().all(|change| seen.contains(change)));
+    }
+
+    async fn put(store: &dyn Store, name: &str) -> Arc<Change> {
+        let write = checks::write(name, Some("x"), Precondition::None);
+        store.commit(vec![write]).await.unwrap().remove(0).unwrap()
+    }
+
+    /// etcd's own revision rises with them all.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn what_is_no_change_of_ours_is_never_waited_for() {
+        let Some(server) = EtcdServer::start().await else {
+            skipped();
+            return;
+        };
+        let store: Arc<dyn Store> = Arc::new(server.store("/ours", NEVER).await);
+        let other = server.store("/other", NEVER).await;
+        let clock = component_base::clock::Clock::system();
+        let config = CacheConfig {
+            shared_store: true,
+            ..CacheConfig::default()
+        };
+        let open = || Cache::open(store.clone(), clock.clone(), config);
+        let caught_up = async |cache: &Cache, why: &str| {
+            let caught_up = clock.timeout(Duration::from_secs(5), cache.catch_up());
+            caught_up.await.expect(why).unwrap();
+        };
+        let empty = open().await.unwrap();
+        put(&other, "web").await;
+        caught_up(&empty, "a store without objects").await;
+
+        let write = |value| checks::write("web", value, Precondition::None);
+        let mut done = store.commit(vec![write(Some("")), write(None)]).await.unwrap();
+        let newest = done.remove(1).unwrap().revision;
+        caught_up(&empty, "our own changes").await;
+        store.compact(newest).await.unwrap();
+        caught_up(&empty, "our own compaction, which also forgets a removal").await;
+        put(&other, "web").await;
+        caught_up(&empty, "a change below another prefix").await;
+
+        let late = open().await.unwrap();
+        assert_eq!(late.revision(), newest, "no other server ever comes to more");
+        assert_eq!(empty.revision(), newest);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn an_idle_feed_outlives_the_compaction_of_another() {
+        let Some(server) = EtcdServer::start().await else {
+            skipped();
+            return;
+        };
+        let store = server.store("/ours", NEVER).await;
+        let first = put(&store, "web").await;
+        let mut following = store.changes(first.revision).await.unwrap();
+        assert!(following.next().now_or_never().is_none());
+        let other = server.store("/other", NEVER).await;
+        put(&other, "web").await;
+        other.compact(put(&other, "web").await.revision).await.unwrap();
+
+        let mut late = store.changes(first.revision).await.unwrap();
+        assert!(late.next().now_or_never().is_none());
+        let second = put(&store, "web").await;
+        let clock = component_base::clock::Clock::system();
+        for feed in [&mut following, &mut late] {
+            let change = clock.timeout(Duration::from_secs(20), feed.next()).await.unwrap();
+            assert_eq!(change.unwrap().unwrap(), second);
+        }
+
+        // What is lost is told, whoever compacted it.
+        put(&store, "web").await;
+        other.compact(put(&other, "web").await.revision).await.unwrap();
+        let mut expired = store.changes(first.revision).await.unwrap();
+        let error = clock.timeout(Duration::from_secs(20), expired.next()).await;
+        let error = error.unwrap().unwrap().unwrap_err();
+        assert!(matches!(error, StoreError::Expired { .. }), "{error}");
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
