@@ -1,6 +1,9 @@
 //! The engine against an API in memory: no overcommitment, no double binding, the same choices for the same seed.
 
 use super::*;
+use crate::cycle::Decision;
+use crate::framework::{Plugin, PostFilter, Reserve};
+use crate::snapshot::Node as SnapshotNode;
 use crate::testing::{Amounts, api_node, pod};
 use apimachinery::meta::get_condition;
 use component_base::clock::Clock;
@@ -487,4 +490,71 @@ async fn a_condition_that_the_pod_has_is_not_written_again() {
     world.now += Duration::from_secs(301);
     world.decide_all();
     assert!(matches!(world.engine.take_reports()[..], [Report::Event { .. }]));
+}
+
+/// Reserves at most one Pod a node, and says what it would evict where none fits.
+#[derive(Default)]
+struct OneANode {
+    held: BTreeMap<String, ObjectKey>,
+}
+
+impl Plugin for OneANode {
+    fn name(&self) -> &'static str {
+        "OneANode"
+    }
+}
+
+impl Reserve for OneANode {
+    fn reserve(&mut self, pod: &PodInfo, node: &SnapshotNode) -> Result<(), Rejection> {
+        if self.held.contains_key(&*node.name) {
+            return Err(Rejection::error("the node's one place is taken"));
+        }
+        self.held.insert(node.name.to_string(), pod.key.clone());
+        Ok(())
+    }
+
+    fn unreserve(&mut self, pod: &ObjectKey, node: &str) {
+        if self.held.get(node) == Some(pod) {
+            self.held.remove(node);
+        }
+    }
+}
+
+impl PostFilter for OneANode {
+    fn post_filter(&self, _: &PodInfo, decision: &Decision<'_>, snapshot: &Snapshot) -> Option<String> {
+        let refused = decision.evaluation.verdicts().len();
+        assert_eq!(refused, snapshot.node_count());
+        Some(format!("preemption: {refused} nodes looked at."))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_reserved_is_given_back_and_what_helps_is_told() {
+    let mut world = World::new(1);
+    world.engine.plugins.reserves.push(Box::new(OneANode::default()));
+    world
+        .engine
+        .plugins
+        .post_filters
+        .push(Box::new(OneANode::default()));
+    world.set_node(api_node("node-1", ROOM));
+    for (name, cpu) in [("a", "100m"), ("b", "100m"), ("large", "64")] {
+        world.create(name, &[("cpu", cpu)]);
+    }
+    world.catch_up();
+    assert_eq!(world.decide_all(), ["a node-1"]);
+    assert_eq!(
+        events(&mut world.engine),
+        [
+            "FailedScheduling: the node's one place is taken",
+            "FailedScheduling: 0/1 nodes are available: 1 Insufficient cpu. preemption: 1 nodes looked at.",
+        ]
+    );
+    // The first is deleted before its binding arrives, so the second gets its place.
+    world.delete("a");
+    world.deliver_all();
+    world.catch_up();
+    world.now += Duration::from_secs(1);
+    assert_eq!(world.decide_all(), ["b node-1"]);
+    assert_eq!(world.engine.snapshot().pod_count(), 1);
 }
