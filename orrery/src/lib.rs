@@ -5,6 +5,7 @@
 //! - [`resource`], [`manifest`], [`session`]: what users name, what they write, and the API that they ask.
 //! - [`printers`]: how every kind looks in a table.
 //! - [`up`]: the supervisor and its live view.
+//! - [`invariants`]: what must always hold, checked over a recorded history. `drill` records one.
 //! - [`data_dir`]: what `up` keeps, and how other commands find what it started.
 #![allow(
     clippy::print_stdout,
@@ -23,5 +24,6 @@ pub mod printers;
 mod progress;
 pub mod resource;
 pub mod session;
+pub mod invariants;
 pub mod table;
 pub mod up;
