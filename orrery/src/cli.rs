@@ -1,6 +1,6 @@
 //! The command tree.
 
-use crate::commands::{api_resources, apply, delete, get, health, kill, ps, rollout, scale, set};
+use crate::commands::{api_resources, apply, delete, drill, get, health, kill, ps, rollout, scale, set};
 use crate::{components, session, up};
 use anyhow::Result;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -47,6 +47,7 @@ enum Command {
     Kill(kill::Args),
     Health(health::Args),
     ApiResources(api_resources::Args),
+    Drill(drill::Args),
 }
 
 /// Parses the command line and runs the command.
@@ -96,6 +97,7 @@ fn run(command: Command) -> Result<()> {
             Command::Ps(args) => ps::run(args, clock).await,
             Command::Kill(args) => kill::run(&args),
             Command::Health(args) => health::run(args, clock).await,
+            Command::Drill(args) => Box::pin(drill::run(args, clock)).await,
             Command::ApiResources(args) => {
                 api_resources::run(&args);
                 Ok(())

@@ -3,6 +3,7 @@
 pub mod api_resources;
 pub mod apply;
 pub mod delete;
+pub mod drill;
 pub mod get;
 pub mod health;
 pub mod kill;

@@ -62,11 +62,10 @@ fn count(sums: &mut Sums, facts: &Facts, sign: i64) {
 /// What of the node is overcommitted. A node that is gone has nothing to exceed.
 fn excess(state: &State, sums: &Sums, name: &str) -> Option<String> {
     let node = state.objects.get(&ObjectKey::new::<Node>("", name))?.node()?;
-    let over = sums.get(name)?.iter().find_map(|(resource, sum)| {
+    sums.get(name)?.iter().find_map(|(resource, sum)| {
         let has = node.allocatable.get(resource).copied().unwrap_or(0);
         (*sum > has).then(|| format!("{sum}m of {resource} on {name}, which has {has}m"))
-    });
-    over
+    })
 }
 
 #[cfg(test)]

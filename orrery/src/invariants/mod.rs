@@ -34,7 +34,7 @@ pub mod restarts;
 pub mod revisions;
 pub mod same_end;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 use history::History;
 use serde::Serialize;

@@ -8,35 +8,35 @@ use std::sync::Arc;
 
 /// A history under construction; each change gets the next revision.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Story {
-    pub(super) history: History,
+pub(crate) struct Story {
+    pub(crate) history: History,
     revision: i64,
 }
 
 impl Story {
     /// An object is written by nobody in particular.
-    pub(super) fn put(&mut self, key: &ObjectKey, facts: Facts) -> i64 {
+    pub(crate) fn put(&mut self, key: &ObjectKey, facts: Facts) -> i64 {
         self.put_by("somebody", 0, key, facts)
     }
 
     /// An object is written by `actor`, who acted on `cause`.
-    pub(super) fn put_by(&mut self, actor: &str, cause: i64, key: &ObjectKey, mut facts: Facts) -> i64 {
+    pub(crate) fn put_by(&mut self, actor: &str, cause: i64, key: &ObjectKey, mut facts: Facts) -> i64 {
         facts.revision = self.revision + 1;
         self.tell(actor, cause, key, Change::Upsert(Arc::new(facts)))
     }
 
     /// An object goes.
-    pub(super) fn delete(&mut self, key: &ObjectKey) -> i64 {
+    pub(crate) fn delete(&mut self, key: &ObjectKey) -> i64 {
         self.delete_by("somebody", key)
     }
 
     /// `actor` makes an object go.
-    pub(super) fn delete_by(&mut self, actor: &str, key: &ObjectKey) -> i64 {
+    pub(crate) fn delete_by(&mut self, actor: &str, key: &ObjectKey) -> i64 {
         self.tell(actor, 0, key, Change::Delete)
     }
 
     /// The write at `revision` was acknowledged.
-    pub(super) fn acknowledge(&mut self, key: &ObjectKey, revision: i64) {
+    pub(crate) fn acknowledge(&mut self, key: &ObjectKey, revision: i64) {
         self.history.acknowledged.push(Acknowledged {
             key: key.clone(),
             after: revision - 1,
@@ -45,7 +45,7 @@ impl Story {
     }
 
     /// A list of everything, as it should be.
-    pub(super) fn list(&mut self) {
+    pub(crate) fn list(&mut self) {
         let mut state = self.history.replay(|_, _| {});
         state.revision = self.revision;
         self.history.listings.push(Listing {
@@ -55,7 +55,7 @@ impl Story {
     }
 
     /// The cluster has converged, and nobody asks for anything while `during` happens.
-    pub(super) fn settle(&mut self, during: impl FnOnce(&mut Self)) {
+    pub(crate) fn settle(&mut self, during: impl FnOnce(&mut Self)) {
         let from = self.revision;
         during(self);
         let to = self.revision;
@@ -75,28 +75,28 @@ impl Story {
     }
 }
 
-pub(super) fn pod_key(name: &str) -> ObjectKey {
+pub(crate) fn pod_key(name: &str) -> ObjectKey {
     ObjectKey::new::<core::Pod>("drill", name)
 }
 
-pub(super) fn node_key(name: &str) -> ObjectKey {
+pub(crate) fn node_key(name: &str) -> ObjectKey {
     ObjectKey::new::<core::Node>("", name)
 }
 
-pub(super) fn set_key(name: &str) -> ObjectKey {
+pub(crate) fn set_key(name: &str) -> ObjectKey {
     ObjectKey::new::<apps::ReplicaSet>("drill", name)
 }
 
-pub(super) fn deployment_key(name: &str) -> ObjectKey {
+pub(crate) fn deployment_key(name: &str) -> ObjectKey {
     ObjectKey::new::<apps::Deployment>("drill", name)
 }
 
-pub(super) fn note_key(name: &str) -> ObjectKey {
+pub(crate) fn note_key(name: &str) -> ObjectKey {
     ObjectKey::new::<core::ConfigMap>("drill", name)
 }
 
 /// An object of a kind that has no facts of its own.
-pub(super) fn note(uid: &str, content: u64) -> Facts {
+pub(crate) fn note(uid: &str, content: u64) -> Facts {
     Facts {
         uid: uid.into(),
         digest: content,
@@ -106,7 +106,7 @@ pub(super) fn note(uid: &str, content: u64) -> Facts {
 }
 
 /// An object managed by `controller`.
-pub(super) fn owned(uid: &str, controller: &str, body: Body) -> Facts {
+pub(crate) fn owned(uid: &str, controller: &str, body: Body) -> Facts {
     Facts {
         uid: uid.into(),
         owners: vec![controller.into()],
@@ -117,7 +117,7 @@ pub(super) fn owned(uid: &str, controller: &str, body: Body) -> Facts {
 }
 
 /// A Pod of the ReplicaSet with the UID `set`; on no node when `node` is empty. Node `n` has the address `ip-n`.
-pub(super) fn pod(uid: &str, set: &str, node: &str, phase: &str) -> Facts {
+pub(crate) fn pod(uid: &str, set: &str, node: &str, phase: &str) -> Facts {
     let running = phase == "Running";
     owned(
         uid,
@@ -139,7 +139,7 @@ pub(super) fn pod(uid: &str, set: &str, node: &str, phase: &str) -> Facts {
 }
 
 /// A Node with room for so many of those Pods.
-pub(super) fn node(name: &str, cpus: i64) -> Facts {
+pub(crate) fn node(name: &str, cpus: i64) -> Facts {
     Facts {
         uid: format!("uid-{name}"),
         body: Body::Node(Node {
@@ -152,14 +152,14 @@ pub(super) fn node(name: &str, cpus: i64) -> Facts {
 }
 
 /// A ReplicaSet of the Deployment with the UID `deployment`.
-pub(super) fn set(uid: &str, deployment: &str, replicas: i64) -> Facts {
+pub(crate) fn set(uid: &str, deployment: &str, replicas: i64) -> Facts {
     let mut facts = owned(uid, deployment, Body::ReplicaSet(ReplicaSet { replicas }));
     facts.content = u64::try_from(replicas).unwrap();
     facts
 }
 
 /// A Deployment that may have one pod too many.
-pub(super) fn deployment(uid: &str, replicas: i64) -> Facts {
+pub(crate) fn deployment(uid: &str, replicas: i64) -> Facts {
     Facts {
         uid: uid.into(),
         body: Body::Deployment(Deployment {
@@ -172,7 +172,7 @@ pub(super) fn deployment(uid: &str, replicas: i64) -> Facts {
 }
 
 /// A Deployment of two pods that comes up, is listed, and stands still; a note is written beside it.
-pub(super) fn ordinary() -> History {
+pub(crate) fn ordinary() -> History {
     let mut story = Story::default();
     story.put(&node_key("n"), node("n", 2));
     let asked = story.put(&deployment_key("web"), deployment("d", 2));
