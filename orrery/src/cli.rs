@@ -1,6 +1,9 @@
 //! The command tree.
 
-use crate::commands::{api_resources, apply, delete, drill, get, health, kill, ps, rollout, scale, set};
+use crate::commands::{
+    annotate, api_resources, apply, crash, delete, describe, drill, events, get, health, kill, node, patch,
+    ps, rollout, scale, set, wait, why,
+};
 use crate::{components, session, up};
 use anyhow::Result;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -39,10 +42,19 @@ enum Command {
     Up(up::Args),
     Apply(apply::Args),
     Get(get::Args),
+    Describe(describe::Args),
     Delete(delete::Args),
     Scale(scale::Args),
     Rollout(rollout::Args),
     Set(set::Args),
+    Label(annotate::LabelArgs),
+    Annotate(annotate::Args),
+    Patch(patch::Args),
+    Events(events::Args),
+    Wait(wait::Args),
+    Why(why::Args),
+    Crash(crash::Args),
+    Node(node::Args),
     Ps(ps::Args),
     Kill(kill::Args),
     Health(health::Args),
@@ -90,10 +102,19 @@ fn run(command: Command) -> Result<()> {
             Command::Up(args) => up::run(args, clock).await,
             Command::Apply(args) => apply::run(args, clock).await,
             Command::Get(args) => get::run(args, clock).await,
+            Command::Describe(args) => describe::run(args, clock).await,
+            Command::Label(args) => annotate::run(args.into(), clock).await,
+            Command::Annotate(args) => annotate::run(args, clock).await,
+            Command::Patch(args) => patch::run(args, clock).await,
             Command::Delete(args) => delete::run(args, clock).await,
             Command::Scale(args) => scale::run(args, clock).await,
             Command::Rollout(args) => rollout::run(args, clock).await,
             Command::Set(args) => set::run(args, clock).await,
+            Command::Events(args) => events::run(args, clock).await,
+            Command::Wait(args) => wait::run(args, clock).await,
+            Command::Why(args) => why::run(args, clock).await,
+            Command::Crash(args) => crash::run(args, clock).await,
+            Command::Node(args) => node::run(args, clock).await,
             Command::Ps(args) => ps::run(args, clock).await,
             Command::Kill(args) => kill::run(&args),
             Command::Health(args) => health::run(args, clock).await,

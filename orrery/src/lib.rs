@@ -25,5 +25,7 @@ pub mod printers;
 mod progress;
 pub mod resource;
 pub mod session;
+mod simulator;
 pub mod table;
+mod tabs;
 pub mod up;

@@ -90,6 +90,15 @@ impl Seen {
             count: count.max(1),
         }
     }
+
+    /// `5s`, or `5s (x3 over 2m)` when it happened more than once.
+    pub(crate) fn ago(&self, now: Timestamp) -> String {
+        let last = age(self.last.as_ref(), now);
+        match self.count {
+            ..=1 => last,
+            count => format!("{last} (x{count} over {})", age(self.first.as_ref(), now)),
+        }
+    }
 }
 
 pub(super) const PRIORITY_CLASSES: &[Column] = &[

@@ -5,10 +5,10 @@
 
 mod autoscaling;
 mod batch;
-mod cluster;
+pub(crate) mod cluster;
 mod config;
 mod network;
-mod node;
+pub(crate) mod node;
 pub(crate) mod pod;
 mod storage;
 pub(crate) mod text;
