@@ -160,7 +160,7 @@ fn state(level: usize, title: &str, state: Option<&ContainerState>, page: &mut P
         page.some(level + 1, "Reason", ended.reason);
         page.some(level + 1, "Message", ended.message);
         page.field(level + 1, "Exit Code", ended.exit_code.to_string());
-        page.field(level + 1, "Started", moment(ended.started_at.as_ref()));
+        page.some(level + 1, "Started", moment(ended.started_at.as_ref()));
         page.field(level + 1, "Finished", moment(ended.finished_at.as_ref()));
     } else {
         page.field(level, title, "Waiting");
@@ -290,15 +290,14 @@ status:
         IPs:          10.0.0.2
         Containers:
           web:
-            Image:      web:1
-            Port:       80/TCP
-            Host Port:  0/TCP
-            State:      Waiting
-              Reason:   CrashLoopBackOff
-            Last State:   Terminated
-              Reason:     Error
-              Exit Code:  1
-              Started:
+            Image:          web:1
+            Port:           80/TCP
+            Host Port:      0/TCP
+            State:          Waiting
+              Reason:       CrashLoopBackOff
+            Last State:     Terminated
+              Reason:       Error
+              Exit Code:    1
               Finished:     Thu, 01 Jan 2026 00:00:00 +0000
             Ready:          False
             Restart Count:  1
