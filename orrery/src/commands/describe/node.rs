@@ -6,15 +6,13 @@ use crate::printers::text::{age, or_none};
 use anyhow::Result;
 use apimachinery::quantity::{self, Quantity};
 use apimachinery::resources::{pod_limits, pod_requests};
+use apimachinery::well_known::NODE_LEASE_NAMESPACE;
 use client::api::ListOptions;
 use client::{Api, Client};
 use jiff::Timestamp;
 use proto::Kind;
 use proto::api::coordination::v1::Lease;
 use proto::api::core::v1::{Node, NodeStatus, Pod, Taint};
-
-/// Where the Leases of Nodes live.
-const LEASES: &str = "kube-node-lease";
 
 pub(super) async fn sections(client: &Client, node: &Node, page: &mut Page, now: Timestamp) -> Result<()> {
     let (meta, spec) = (node.meta(), node.spec.clone().unwrap_or_default());
@@ -26,7 +24,9 @@ pub(super) async fn sections(client: &Client, node: &Node, page: &mut Page, now:
     page.field(0, "CreationTimestamp", moment(meta.creation_timestamp.as_ref()));
     page.list(0, "Taints", spec.taints.iter().map(taint));
     page.field(0, "Unschedulable", spec.unschedulable.to_string());
-    let lease: Option<Lease> = Api::new(client.clone()).find(LEASES, &meta.name).await?;
+    let lease: Option<Lease> = Api::new(client.clone())
+        .find(NODE_LEASE_NAMESPACE, &meta.name)
+        .await?;
     if let Some(lease) = lease.and_then(|lease| lease.spec) {
         page.head(0, "Lease");
         page.field(1, "HolderIdentity", lease.holder_identity.unwrap_or_default());

@@ -19,6 +19,23 @@ const BOOKKEEPING: &[&str] = &[
     "metadata.managedFields",
     "metadata.deletionGracePeriodSeconds",
     "status.observedGeneration",
+    "status.startTime",
+    "status.hostIP",
+    "status.podIPs",
+    "status.qosClass",
+];
+
+/// Fields of list items that follow from others: times, texts, and names that a runtime makes up.
+const BESIDE: &[&str] = &[
+    "lastTransitionTime",
+    "lastUpdateTime",
+    "lastHeartbeatTime",
+    "lastProbeTime",
+    "message",
+    "reason",
+    "containerID",
+    "imageID",
+    "startedAt",
 ];
 
 /// A field that is not the same before and after.
@@ -80,7 +97,7 @@ fn changes<'a>(before: &'a Value, after: &'a Value) -> Vec<Changed<'a>> {
         !BOOKKEEPING.iter().any(|path| change.path.starts_with(path)) && !change.path.ends_with(LAST_APPLIED)
     });
     // What was asked for says more than what came of it.
-    found.sort_by_key(|change| change.path.starts_with("status"));
+    found.sort_by_key(|change| (change.path.starts_with("status"), change.path != "status.phase"));
     found
 }
 
@@ -107,15 +124,17 @@ fn compare<'a>(
                 compare(&below(name), old.get(name), new.get(name), found);
             }
         }
-        // A map or message that is new is known by its fields.
-        (None, Some(Value::Object(new)))
-            if path.is_empty() || path == "status" || path == "metadata.annotations" =>
-        {
+        // A new condition is known by its status, what is new as a whole by its fields.
+        (None, Some(Value::Object(new))) if path.contains("conditions[") && new.contains_key("status") => {
+            compare(&below("status"), None, new.get("status"), found);
+        }
+        (None, Some(Value::Object(new))) if path == "status" || path == "metadata.annotations" => {
             for (name, value) in new {
                 compare(&below(name), None, Some(value), found);
             }
         }
         (Some(Value::Array(old)), Some(Value::Array(new))) => list(path, old, new, found),
+        (None, Some(Value::Array(new))) => list(path, &[], new, found),
         _ => found.push(Changed {
             path: path.to_owned(),
             before,
@@ -160,18 +179,9 @@ fn list<'a>(path: &str, old: &'a [Value], new: &'a [Value], found: &mut Vec<Chan
 }
 
 fn reasons(changed: &[Changed<'_>]) -> String {
-    // Times and texts of conditions follow from their status.
     let beside = |path: &str| {
-        [
-            "lastTransitionTime",
-            "lastUpdateTime",
-            "lastHeartbeatTime",
-            "lastProbeTime",
-            "message",
-            "reason",
-        ]
-        .iter()
-        .any(|name| path.contains("conditions[") && path.ends_with(name))
+        let last = path.rsplit('.').next().unwrap_or_default();
+        path.contains('[') && BESIDE.contains(&last)
     };
     let telling: Vec<&Changed<'_>> = changed.iter().filter(|change| !beside(&change.path)).collect();
     let telling = if telling.is_empty() {
@@ -263,6 +273,14 @@ mod tests {
                 Some(json!({"metadata": {"deletionTimestamp": "now"}})),
                 "deleted",
                 "",
+            ),
+            (
+                Some(json!({})),
+                Some(
+                    json!({"status": {"podIPs": ["a"], "conditions": [{"type": "Ready", "status": "True"}], "phase": "Running"}}),
+                ),
+                "updated",
+                "phase none→Running, conditions[Ready] none→True",
             ),
             (Some(json!({})), None, "removed", ""),
             (
