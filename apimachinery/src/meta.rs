@@ -4,8 +4,9 @@
 //! <https://github.com/kubernetes/community/blob/master/contributors/devel/sig-architecture/api-conventions.md#metadata>.
 
 use crate::names;
+use crate::well_known::{FOREGROUND_DELETION, ORPHAN};
 use proto::Timestamp;
-use proto::meta::v1::ObjectMeta;
+use proto::meta::v1::{DeleteOptions, ObjectMeta};
 
 /// What a new object gets from the server.
 #[derive(Clone, Debug)]
@@ -94,6 +95,30 @@ pub fn begin_deletion(meta: &mut ObjectMeta, now: Timestamp, grace_seconds: i64)
             true
         }
     }
+}
+
+/// The finalizers of an object that is asked to go: beside its own, those that the propagation policy stands for.
+/// <https://kubernetes.io/docs/concepts/architecture/garbage-collection/#cascading-deletion>
+pub fn deletion_finalizers(meta: &ObjectMeta, options: &DeleteOptions) -> Vec<String> {
+    let has = |finalizer: &str| has_finalizer(meta, finalizer);
+    let (orphan, foreground) = match (options.propagation_policy.as_deref(), options.orphan_dependents) {
+        (Some("Orphan"), _) | (None, Some(true)) => (true, false),
+        (Some("Foreground"), _) => (false, true),
+        (Some(_), _) | (None, Some(false)) => (false, false),
+        (None, None) => (has(ORPHAN), has(FOREGROUND_DELETION)),
+    };
+    let others = meta
+        .finalizers
+        .iter()
+        .filter(|f| *f != ORPHAN && *f != FOREGROUND_DELETION);
+    let mut after: Vec<String> = others.cloned().collect();
+    after.extend(orphan.then(|| ORPHAN.to_owned()));
+    after.extend(foreground.then(|| FOREGROUND_DELETION.to_owned()));
+    // The same set in another order is no change.
+    if after.len() == meta.finalizers.len() && after.iter().all(|f| has(f)) {
+        return meta.finalizers.clone();
+    }
+    after
 }
 
 /// Whether an object can be removed now: nobody holds it by a finalizer and its grace is over.
@@ -267,6 +292,42 @@ mod tests {
         assert!(add_finalizer(&mut meta, "a/b") && !add_finalizer(&mut meta, "a/b"));
         assert!(has_finalizer(&meta, "a/b") && !can_be_removed(&meta));
         assert!(remove_finalizer(&mut meta, "a/b") && !remove_finalizer(&mut meta, "a/b"));
+    }
+
+    #[test]
+    fn the_propagation_policy_becomes_a_finalizer() {
+        let policy = |policy: &str| DeleteOptions {
+            propagation_policy: Some(policy.into()),
+            ..DeleteOptions::default()
+        };
+        let orphan = DeleteOptions {
+            orphan_dependents: Some(true),
+            ..DeleteOptions::default()
+        };
+        let cases: [(&[&str], DeleteOptions, &[&str]); 7] = [
+            (&[], policy("Foreground"), &["foregroundDeletion"]),
+            (&[], policy("Orphan"), &["orphan"]),
+            (&[], policy("Background"), &[]),
+            (&[], orphan, &["orphan"]),
+            (&["orphan", "x/y"], policy("Background"), &["x/y"]),
+            (
+                &["foregroundDeletion"],
+                DeleteOptions::default(),
+                &["foregroundDeletion"],
+            ),
+            (&["foregroundDeletion"], policy("Orphan"), &["orphan"]),
+        ];
+        for (before, options, expected) in cases {
+            let meta = ObjectMeta {
+                finalizers: before.iter().map(|&finalizer| finalizer.to_owned()).collect(),
+                ..ObjectMeta::default()
+            };
+            assert_eq!(
+                deletion_finalizers(&meta, &options),
+                expected,
+                "{before:?} {options:?}"
+            );
+        }
     }
 
     #[test]

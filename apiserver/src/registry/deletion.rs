@@ -14,9 +14,8 @@
 
 use super::errors::{self, Result};
 use apimachinery::kinds::KindInfo;
-use apimachinery::meta::{begin_deletion, can_be_removed, has_finalizer, is_being_deleted};
+use apimachinery::meta::{begin_deletion, can_be_removed, deletion_finalizers, is_being_deleted};
 use apimachinery::status::{self, FieldError};
-use apimachinery::well_known::{FOREGROUND_DELETION, ORPHAN};
 use proto::Timestamp;
 use proto::meta::v1::{DeleteOptions, ObjectMeta};
 
@@ -130,7 +129,7 @@ pub(crate) fn fate(meta: &ObjectMeta, grace: Option<i64>, options: &DeleteOption
     let mut after = meta.clone();
     // Once the deletion has begun, its finalizers are what controllers make of them.
     if meta.deletion_timestamp.is_none() || grace.is_none() {
-        after.finalizers = finalizers(meta, options);
+        after.finalizers = deletion_finalizers(meta, options);
     }
     if seconds == 0 && after.finalizers.is_empty() {
         return Fate::Removed;
@@ -154,29 +153,6 @@ fn is_waiting(meta: &ObjectMeta) -> bool {
 /// Upstream takes a negative grace for one second.
 fn at_least_one_if_negative(seconds: i64) -> i64 {
     if seconds < 0 { 1 } else { seconds }
-}
-
-/// The finalizers that the propagation policy asks for, beside those that are there.
-fn finalizers(meta: &ObjectMeta, options: &DeleteOptions) -> Vec<String> {
-    let has = |finalizer: &str| has_finalizer(meta, finalizer);
-    let (orphan, foreground) = match (options.propagation_policy.as_deref(), options.orphan_dependents) {
-        (Some("Orphan"), _) | (None, Some(true)) => (true, false),
-        (Some("Foreground"), _) => (false, true),
-        (Some(_), _) | (None, Some(false)) => (false, false),
-        (None, None) => (has(ORPHAN), has(FOREGROUND_DELETION)),
-    };
-    let others = meta
-        .finalizers
-        .iter()
-        .filter(|f| *f != ORPHAN && *f != FOREGROUND_DELETION);
-    let mut after: Vec<String> = others.cloned().collect();
-    after.extend(orphan.then(|| ORPHAN.to_owned()));
-    after.extend(foreground.then(|| FOREGROUND_DELETION.to_owned()));
-    // The same set in another order is no change.
-    if after.len() == meta.finalizers.len() && after.iter().all(|f| has(f)) {
-        return meta.finalizers.clone();
-    }
-    after
 }
 
 #[cfg(test)]
@@ -293,31 +269,6 @@ mod tests {
         let dying = marked(&with_finalizers(&["example.com/hold"]), 1_030, 30);
         let got = fate(&dying, RUNNING, &grace(0), NOW);
         assert_eq!(got, Fate::Marked(Box::new(marked(&dying, 1_000, 0))));
-    }
-
-    #[test]
-    fn the_propagation_policy_becomes_a_finalizer() {
-        let orphan = DeleteOptions {
-            orphan_dependents: Some(true),
-            ..DeleteOptions::default()
-        };
-        let cases: [(&[&str], DeleteOptions, &[&str]); 7] = [
-            (&[], policy("Foreground"), &["foregroundDeletion"]),
-            (&[], policy("Orphan"), &["orphan"]),
-            (&[], policy("Background"), &[]),
-            (&[], orphan, &["orphan"]),
-            (&["orphan", "x/y"], policy("Background"), &["x/y"]),
-            (
-                &["foregroundDeletion"],
-                DeleteOptions::default(),
-                &["foregroundDeletion"],
-            ),
-            (&["foregroundDeletion"], policy("Orphan"), &["orphan"]),
-        ];
-        for (before, options, expected) in cases {
-            let got = finalizers(&with_finalizers(before), &options);
-            assert_eq!(got, expected, "{before:?} {options:?}");
-        }
     }
 
     #[test]
