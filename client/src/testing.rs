@@ -1,8 +1,9 @@
 //! [`World`]: a cluster in a map, to test controllers without time, network or a server.
 //!
 //! It does to objects what the API does as far as controllers can tell: uids, revisions, generations, generated names,
-//! status apart from spec, finalizers, graceful deletion, preconditions. [`World::settle`] runs controllers until none
-//! of them has anything left to do, and then reconciles every key once more: a second `reconcile` must plan nothing.
+//! status apart from spec, finalizers, propagation, graceful deletion, preconditions. [`World::settle`] runs controllers
+//! until none of them has anything left to do, and then reconciles every key once more: a second `reconcile` must plan
+//! nothing.
 //! Deterministic: the same calls give the same names, uids and revisions.
 //!
 //! ```text
@@ -22,10 +23,12 @@ use crate::delta::Delta;
 use crate::key::ObjectKey;
 use crate::time;
 use apimachinery::kinds;
+use apimachinery::meta::{begin_deletion, can_be_removed, deletion_finalizers, is_being_deleted};
 use apimachinery::status::{Reason, about};
 use fields::{METADATA, SPEC, STATUS};
 use jiff::Timestamp;
 use prost::Message;
+use proto::api::core::v1::{Namespace, Pod};
 use proto::meta::v1::{ObjectMeta, Status};
 use proto::{Kind, Object};
 use std::collections::{BTreeMap, BTreeSet};
@@ -304,10 +307,7 @@ impl World {
             return Ok(key);
         }
         let meta = metadata(&next);
-        if meta.deletion_timestamp.is_some()
-            && meta.finalizers.is_empty()
-            && meta.deletion_grace_period_seconds.unwrap_or(0) == 0
-        {
+        if is_being_deleted(&meta) && can_be_removed(&meta) && !holds_content(&next) {
             self.take_out(&key);
         } else {
             self.put(&key, next);
@@ -319,7 +319,7 @@ impl World {
     fn mark(&mut self, delete: &DeleteAction) -> Result<ObjectKey, Box<Status>> {
         let key = &delete.key;
         let stored = self.stored(key)?.clone();
-        let mut meta = metadata(&stored);
+        let meta = metadata(&stored);
         let preconditions = delete.options.preconditions.clone().unwrap_or_default();
         check(
             key,
@@ -328,29 +328,24 @@ impl World {
             preconditions.resource_version.as_deref(),
         )?;
         let grace = grace_of(&stored, delete.options.grace_period_seconds);
-        let finalizer = match delete.options.propagation_policy.as_deref() {
-            Some("Foreground") => Some("foregroundDeletion"),
-            Some("Orphan") => Some("orphan"),
-            _ => None,
-        };
-        if let Some(finalizer) = finalizer
-            && meta.deletion_timestamp.is_none()
-            && !meta.finalizers.iter().any(|held| held == finalizer)
-        {
-            meta.finalizers.push(finalizer.into());
+        let mut after = meta.clone();
+        // A Pod's finalizers are settled once its grace runs.
+        if !is_being_deleted(&meta) || !key.is::<Pod>() {
+            after.finalizers = deletion_finalizers(&meta, &delete.options);
         }
-        if grace == 0 && meta.finalizers.is_empty() {
+        if grace == 0 && after.finalizers.is_empty() && !holds_content(&stored) {
             self.take_out(key);
             return Ok(key.clone());
         }
-        let shorter = meta.deletion_grace_period_seconds.is_none_or(|held| grace < held);
-        if meta.deletion_timestamp.is_none() || shorter {
-            let seconds = u64::try_from(grace).unwrap_or(0);
-            meta.deletion_timestamp
-                .get_or_insert(time::time(later(self.now, Duration::from_secs(seconds))));
-            meta.deletion_grace_period_seconds = Some(grace);
-            meta.generation += i64::from(key.info().is_some_and(|info| info.has_status));
-            self.put(key, fields::with(&stored, METADATA, &meta.encode_to_vec()));
+        begin_deletion(&mut after, time::time(self.now), grace);
+        if after != meta {
+            let mut marked = fields::with(&stored, METADATA, &after.encode_to_vec());
+            if key.is::<Namespace>() && !is_being_deleted(&meta) {
+                let mut namespace: Namespace = decoded(&marked);
+                namespace.status.get_or_insert_default().phase = "Terminating".into();
+                marked = Object::encode_from(&namespace);
+            }
+            self.put(key, marked);
         }
         Ok(key.clone())
     }
@@ -467,9 +462,16 @@ fn metadata(object: &Object) -> ObjectMeta {
         .unwrap_or_default()
 }
 
+/// Whether the object is a Namespace that waits for its content to go.
+fn holds_content(object: &Object) -> bool {
+    let namespace = object.decode_as::<Namespace>().ok();
+    let spec = namespace.and_then(|namespace| namespace.spec);
+    spec.is_some_and(|spec| !spec.finalizers.is_empty())
+}
+
 /// A bound Pod gets its grace; everything else goes at once.
 fn grace_of(object: &Object, asked: Option<i64>) -> i64 {
-    let Ok(pod) = object.decode_as::<proto::api::core::v1::Pod>() else {
+    let Ok(pod) = object.decode_as::<Pod>() else {
         return 0;
     };
     let spec = pod.spec.unwrap_or_default();
