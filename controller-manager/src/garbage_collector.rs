@@ -7,17 +7,23 @@
 //! The cache shows all kinds at one revision, so an owner whose UID is not there does not exist: upstream, whose caches
 //! are a kind each, has to ask the server again.
 
+#[cfg(test)]
+mod tests;
+
 use crate::claim::owners_patch;
 use apimachinery::kinds;
 use apimachinery::meta::{has_finalizer, is_being_deleted};
-use apimachinery::owner::is_owned_by;
 use apimachinery::well_known::{FOREGROUND_DELETION, ORPHAN};
 use client::cache::{Cache, CacheEvent, Watch};
 use client::controller::{Action, Controller, Plan};
 use client::key::ObjectKey;
 use jiff::Timestamp;
-use proto::meta::v1::{DeleteOptions, ObjectMeta, OwnerReference};
+use proto::meta::v1::{DeleteOptions, ObjectMeta, OwnerReference, Preconditions};
 use serde_json::json;
+use std::collections::HashSet;
+
+/// The most dependents that one plan sets free, so that an owner of very many does not keep others waiting.
+const BURST: usize = 500;
 
 /// The controller. It keeps nothing.
 pub(crate) struct GarbageCollector;
@@ -32,6 +38,9 @@ impl Controller for GarbageCollector {
     }
 
     fn keys(&self, cache: &Cache, event: &CacheEvent) -> Vec<ObjectKey> {
+        if !matters(event) {
+            return Vec::new();
+        }
         let mut keys = Vec::new();
         for meta in event.metas() {
             if !meta.owner_references.is_empty() || is_being_deleted(meta) {
@@ -47,10 +56,11 @@ impl Controller for GarbageCollector {
                     .filter(|owner| cache.metadata(owner).is_some_and(is_being_deleted))
                     .cloned(),
             );
-        }
-        let gone = event.meta_after().is_none_or(is_being_deleted);
-        if let Some(meta) = event.metas().next().filter(|_| gone) {
-            keys.extend(cache.by_owner(&meta.uid).cloned());
+            // Dependents of what is gone, or going.
+            let owner = cache.by_uid(&meta.uid).and_then(|found| cache.metadata(found));
+            if owner.is_none_or(is_being_deleted) {
+                keys.extend(cache.by_owner(&meta.uid).cloned());
+            }
         }
         keys.sort();
         keys.dedup();
@@ -72,6 +82,20 @@ impl Controller for GarbageCollector {
     }
 }
 
+/// Whether the change is of what this controller decides by. Most are not: statuses, labels.
+fn matters(event: &CacheEvent) -> bool {
+    let decisive = |meta: &ObjectMeta| {
+        let meta = meta.clone();
+        (
+            meta.uid,
+            meta.owner_references,
+            meta.finalizers,
+            meta.deletion_timestamp,
+        )
+    };
+    event.meta_before().map(decisive) != event.meta_after().map(decisive)
+}
+
 /// How an owner stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Standing {
@@ -91,14 +115,45 @@ fn standing(cache: &Cache, dependent: &ObjectKey, owner: &OwnerReference) -> Sta
         // Of a kind that is not watched nothing is known; and what lives in no namespace cannot have an owner in one.
         return Standing::Solid;
     }
-    let found = cache.by_uid(&owner.uid).filter(|found| {
-        found.kind == info.number && (!info.namespaced || found.namespace == dependent.namespace)
-    });
+    let found = cache
+        .by_uid(&owner.uid)
+        .filter(|found| names(owner, found, dependent));
     match found.and_then(|found| cache.metadata(found)) {
         None => Standing::Absent,
-        Some(meta) if is_being_deleted(meta) && has_finalizer(meta, FOREGROUND_DELETION) => Standing::Waiting,
+        Some(meta) if waits(meta) => Standing::Waiting,
         Some(_) => Standing::Solid,
     }
+}
+
+/// Whether the reference of `dependent` to the UID of `owner` is right in the rest too.
+fn names(reference: &OwnerReference, owner: &ObjectKey, dependent: &ObjectKey) -> bool {
+    let info = kinds::by_gvk(&reference.api_version, &reference.kind);
+    info.is_some_and(|info| info.number == owner.kind)
+        && reference.name == *owner.name
+        && (owner.namespace.is_empty() || owner.namespace == dependent.namespace)
+}
+
+/// Whether the object is being deleted, its dependents first.
+fn waits(meta: &ObjectMeta) -> bool {
+    is_being_deleted(meta) && has_finalizer(meta, FOREGROUND_DELETION)
+}
+
+/// The objects that `owner` owns, and the reference of each to it. An object that refers to itself is none of them.
+fn dependents<'a>(
+    cache: &'a Cache,
+    owner: &'a ObjectKey,
+    meta: &'a ObjectMeta,
+) -> impl Iterator<Item = (&'a ObjectKey, &'a ObjectMeta, &'a OwnerReference)> {
+    let others = cache
+        .by_owner(&meta.uid)
+        .filter(move |dependent| *dependent != owner);
+    others.filter_map(move |dependent| {
+        let of_dependent = cache.metadata(dependent)?;
+        let mut references = of_dependent.owner_references.iter();
+        let reference =
+            references.find(|reference| reference.uid == meta.uid && names(reference, owner, dependent))?;
+        Some((dependent, of_dependent, reference))
+    })
 }
 
 /// An object with owners: goes when it has lost all, and lets go of those it has lost when others are left.
@@ -127,7 +182,7 @@ fn collect(cache: &Cache, key: &ObjectKey, meta: &ObjectMeta) -> Plan {
         return plan;
     }
     let waited_for = owners.iter().any(|(_, standing)| *standing == Standing::Waiting);
-    let has_dependents = cache.by_owner(&meta.uid).next().is_some();
+    let has_dependents = dependents(cache, key, meta).next().is_some();
     let policy = if has_finalizer(meta, ORPHAN) {
         "Orphan"
     } else if has_finalizer(meta, FOREGROUND_DELETION) || (waited_for && has_dependents) {
@@ -137,6 +192,11 @@ fn collect(cache: &Cache, key: &ObjectKey, meta: &ObjectMeta) -> Plan {
     };
     let options = DeleteOptions {
         propagation_policy: Some(policy.into()),
+        // Somebody may adopt it meanwhile.
+        preconditions: Some(Preconditions {
+            resource_version: Some(meta.resource_version.clone()),
+            ..Preconditions::default()
+        }),
         ..DeleteOptions::default()
     };
     plan.push(Action::delete_key(key.clone(), meta, options));
@@ -146,39 +206,56 @@ fn collect(cache: &Cache, key: &ObjectKey, meta: &ObjectMeta) -> Plan {
 /// An object that is being deleted: does what its finalizers ask for, and takes them away when that is done.
 fn finish(cache: &Cache, key: &ObjectKey, meta: &ObjectMeta) -> Plan {
     let mut plan = Plan::none();
-    let dependents = || {
-        let keys = cache.by_owner(&meta.uid).filter(|dependent| *dependent != key);
-        keys.filter_map(|dependent| Some((dependent, cache.metadata(dependent)?)))
-    };
     if has_finalizer(meta, ORPHAN) {
-        for (dependent, of_dependent) in dependents() {
-            let left: Vec<_> = of_dependent
-                .owner_references
-                .iter()
-                .filter(|owner| owner.uid != meta.uid)
-                .collect();
-            plan.push(Action::patch_key(
-                dependent.clone(),
-                of_dependent,
-                "",
-                owners_patch(of_dependent, &left),
-            ));
+        for (dependent, of_dependent, _) in dependents(cache, key, meta).take(BURST) {
+            let owners = of_dependent.owner_references.iter();
+            let left: Vec<_> = owners.filter(|owner| owner.uid != meta.uid).collect();
+            let patch = owners_patch(of_dependent, &left);
+            plan.push(Action::patch_key(dependent.clone(), of_dependent, "", patch));
         }
         if plan.is_empty() {
             plan.push(without_finalizer(key, meta, ORPHAN));
         }
     } else if has_finalizer(meta, FOREGROUND_DELETION) {
         // The dependents see that their owner waits, and go by themselves.
-        let blocks = |of_dependent: &ObjectMeta| {
-            let mut owners = of_dependent.owner_references.iter();
-            owners.any(|owner| owner.uid == meta.uid && owner.block_owner_deletion == Some(true))
-        };
-        if !dependents().any(|(_, of_dependent)| is_owned_by(of_dependent, &meta.uid) && blocks(of_dependent))
-        {
+        let mut blocking = blocking(cache, key, meta);
+        if !blocking.any(|(dependent, of_dependent)| !waits_for(cache, dependent, of_dependent, key)) {
             plan.push(without_finalizer(key, meta, FOREGROUND_DELETION));
         }
     }
     plan
+}
+
+/// The dependents that a foreground deletion of `owner` waits for.
+fn blocking<'a>(
+    cache: &'a Cache,
+    owner: &'a ObjectKey,
+    meta: &'a ObjectMeta,
+) -> impl Iterator<Item = (&'a ObjectKey, &'a ObjectMeta)> {
+    dependents(cache, owner, meta)
+        .filter(|(_, _, reference)| reference.block_owner_deletion == Some(true))
+        .map(|(dependent, of_dependent, _)| (dependent, of_dependent))
+}
+
+/// Whether an object waits for `target` to go, itself or through others: then `target` must not wait for the object, as
+/// objects that own each other in a circle would wait for ever.
+fn waits_for(cache: &Cache, key: &ObjectKey, meta: &ObjectMeta, target: &ObjectKey) -> bool {
+    let mut seen = HashSet::from([key]);
+    let mut open = vec![(key, meta)];
+    while let Some((key, meta)) = open.pop() {
+        if !waits(meta) {
+            continue;
+        }
+        for (dependent, of_dependent) in blocking(cache, key, meta) {
+            if dependent == target {
+                return true;
+            }
+            if seen.insert(dependent) {
+                open.push((dependent, of_dependent));
+            }
+        }
+    }
+    false
 }
 
 fn without_finalizer(key: &ObjectKey, meta: &ObjectMeta, finalizer: &str) -> Action {

@@ -116,7 +116,10 @@ fn reconcile(namespace: &Namespace, content: &[Found<'_>], now: Timestamp) -> Pl
 }
 
 /// What is left, and what holds it.
-fn conditions(content: &[Found<'_>]) -> [NamespaceCondition; 2] {
+///
+/// The first three cannot be otherwise here: every kind is known, and a deletion that is refused is asked for again. Tools
+/// look for them all the same.
+fn conditions(content: &[Found<'_>]) -> [NamespaceCondition; 5] {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     let mut finalizers: BTreeMap<&str, usize> = BTreeMap::new();
     for (info, meta) in content {
@@ -160,7 +163,23 @@ fn conditions(content: &[Found<'_>]) -> [NamespaceCondition; 2] {
             ),
         )
     };
+    let fine = |r#type, reason, message: &str| condition(r#type, false, reason, message.to_owned());
     [
+        fine(
+            "NamespaceDeletionDiscoveryFailure",
+            "ResourcesDiscovered",
+            "All resources successfully discovered",
+        ),
+        fine(
+            "NamespaceDeletionGroupVersionParsingFailure",
+            "ParsedGroupVersions",
+            "All legacy kube types successfully parsed",
+        ),
+        fine(
+            "NamespaceDeletionContentFailure",
+            "ContentDeleted",
+            "All content successfully deleted, may be waiting on finalization",
+        ),
         condition(
             "NamespaceContentRemaining",
             !counts.is_empty(),
@@ -174,4 +193,146 @@ fn conditions(content: &[Found<'_>]) -> [NamespaceCondition; 2] {
             held.1,
         ),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pods;
+    use crate::testing::{finish_terminating, pod};
+    use apimachinery::meta::get_condition;
+    use client::testing::World;
+    use proto::api::core::v1::{ConfigMap, NamespaceSpec, Pod};
+
+    const TEAM: &str = "team";
+
+    fn world(namespace_finalizers: &[&str]) -> World {
+        let mut world = World::of(&[&NamespaceController]);
+        for name in [TEAM, "other"] {
+            let mut namespace = Namespace::default();
+            namespace.metadata_mut().name = name.into();
+            namespace.metadata_mut().finalizers = namespace_finalizers.iter().map(|&f| f.into()).collect();
+            namespace.spec = Some(NamespaceSpec {
+                finalizers: vec![NAMESPACE_FINALIZER.into()],
+            });
+            world.add(&namespace);
+        }
+        world
+    }
+
+    fn add_config_map(world: &mut World, namespace: &str, name: &str, finalizers: &[&str]) {
+        let mut object = ConfigMap::default();
+        object.metadata_mut().name = name.into();
+        object.metadata_mut().namespace = namespace.into();
+        object.metadata_mut().finalizers = finalizers.iter().map(|&f| f.into()).collect();
+        world.add(&object);
+    }
+
+    fn delete_team(world: &mut World) {
+        let namespace: Namespace = world.get("", TEAM).unwrap();
+        world.delete(&namespace);
+        world.settle(&[&NamespaceController]);
+    }
+
+    /// Status, reason and message of a condition.
+    fn told(world: &World, r#type: &str) -> (String, String, String) {
+        let namespace: Namespace = world.get("", TEAM).unwrap();
+        let conditions = namespace.status.unwrap_or_default().conditions;
+        let found = get_condition(&conditions, r#type).cloned().unwrap_or_default();
+        (found.status, found.reason, found.message)
+    }
+
+    fn text(parts: (&str, &str, &str)) -> (String, String, String) {
+        (parts.0.into(), parts.1.into(), parts.2.into())
+    }
+
+    #[test]
+    fn a_namespace_that_goes_takes_its_content_along_and_nothing_else() {
+        let mut world = world(&[]);
+        add_config_map(&mut world, TEAM, "one", &[]);
+        add_config_map(&mut world, TEAM, "two", &[]);
+        add_config_map(&mut world, "other", "one", &[]);
+        world.settle(&[&NamespaceController]);
+        assert_eq!(world.list::<ConfigMap>().len(), 3);
+        delete_team(&mut world);
+        let left: Vec<_> = world.objects().map(|(key, _)| key.to_string()).collect();
+        assert_eq!(left, ["namespaces/other", "configmaps/other/one"]);
+    }
+
+    #[test]
+    fn an_empty_namespace_goes_at_once() {
+        let mut world = world(&[]);
+        delete_team(&mut world);
+        assert_eq!(world.get::<Namespace>("", TEAM), None);
+    }
+
+    #[test]
+    fn a_namespace_waits_for_what_finalizers_hold_and_says_so() {
+        let mut world = world(&[]);
+        add_config_map(&mut world, TEAM, "held", &["test/hold"]);
+        add_config_map(&mut world, TEAM, "free", &[]);
+        delete_team(&mut world);
+        assert_eq!(
+            told(&world, "NamespaceContentRemaining"),
+            text((
+                "True",
+                "SomeResourcesRemain",
+                "Some resources are remaining: configmaps has 1 resource instances"
+            ))
+        );
+        assert_eq!(
+            told(&world, "NamespaceFinalizersRemaining"),
+            text((
+                "True",
+                "SomeFinalizersRemain",
+                "Some content in the namespace has finalizers remaining: test/hold in 1 resource instances"
+            ))
+        );
+        assert_eq!(told(&world, "NamespaceDeletionContentFailure").0, "False");
+        world.edit::<ConfigMap>(TEAM, "held", |object| object.metadata_mut().finalizers.clear());
+        world.settle(&[&NamespaceController]);
+        assert_eq!(world.get::<Namespace>("", TEAM), None);
+    }
+
+    #[test]
+    fn a_namespace_waits_for_pods_to_end() {
+        let mut world = world(&[]);
+        let mut web = pod("web", "web");
+        web.metadata_mut().namespace = TEAM.into();
+        web.spec.get_or_insert_default().node_name = "node-1".into();
+        world.add(&web);
+        delete_team(&mut world);
+        let going: Pod = world.get(TEAM, "web").unwrap();
+        assert!(pods::is_terminating(&going));
+        assert_eq!(
+            told(&world, "NamespaceFinalizersRemaining").1,
+            "ContentHasNoFinalizers"
+        );
+        finish_terminating(&mut world);
+        world.settle(&[&NamespaceController]);
+        assert_eq!(world.get::<Namespace>("", TEAM), None);
+    }
+
+    #[test]
+    fn an_emptied_namespace_that_others_hold_stays_until_they_let_go() {
+        let mut world = world(&["test/hold"]);
+        add_config_map(&mut world, TEAM, "one", &[]);
+        delete_team(&mut world);
+        let namespace: Namespace = world.get("", TEAM).unwrap();
+        assert!(namespace.spec.is_none_or(|spec| spec.finalizers.is_empty()));
+        assert_eq!(told(&world, "NamespaceContentRemaining").1, "ContentRemoved");
+        world.edit::<Namespace>("", TEAM, |namespace| namespace.metadata_mut().finalizers.clear());
+        assert_eq!(world.get::<Namespace>("", TEAM), None);
+    }
+
+    #[test]
+    fn more_content_than_one_plan_deletes_goes_too() {
+        let mut world = world(&[]);
+        for i in 0..=BURST {
+            add_config_map(&mut world, TEAM, &format!("c{i}"), &[]);
+        }
+        delete_team(&mut world);
+        assert_eq!(world.list::<ConfigMap>().len(), 0);
+        assert_eq!(world.get::<Namespace>("", TEAM), None);
+    }
 }
