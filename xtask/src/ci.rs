@@ -26,6 +26,8 @@ const STEPS: &[Step] = &[
             &[("RUSTDOCFLAGS", "-D warnings")],
         )
     }),
+    // The end-to-end tests run it.
+    ("the program", || cargo(&["build", "--bin", "orrery"], &[])),
     ("tests", || cargo(&["test", "--workspace"], &[])),
 ];
 
