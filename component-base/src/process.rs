@@ -49,8 +49,7 @@ struct ProcessArgs {
 
 /// The component's command line: as a program of its own, or as a subcommand of `orrery`.
 pub fn command<C: Args>(component: &Component) -> Command {
-    let command = Command::new(component.name)
-        .version(env!("CARGO_PKG_VERSION"));
+    let command = Command::new(component.name).version(env!("CARGO_PKG_VERSION"));
     ProcessArgs::augment_args(C::augment_args(command))
         .mut_arg("listen", |arg| arg.default_value(component.default_listen))
         // After the groups of flags, whose own descriptions would stand here.

@@ -6,6 +6,9 @@
 use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 
+/// What libraries say of their own work is for whoever debugs them, who names them: `--log info,fjall=debug`.
+const QUIET: &str = "fjall=warn,lsm_tree=warn";
+
 /// The flags that every component takes.
 #[derive(Clone, Debug, clap::Args)]
 pub struct LogArgs {
@@ -64,10 +67,7 @@ pub struct FilterError {
 /// # Errors
 /// The filter cannot be read.
 pub fn init(args: &LogArgs) -> Result<(), FilterError> {
-    let filter = EnvFilter::try_new(&args.filter).map_err(|source| FilterError {
-        filter: args.filter.clone(),
-        source,
-    })?;
+    let filter = filter(&args.filter)?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
@@ -80,9 +80,27 @@ pub fn init(args: &LogArgs) -> Result<(), FilterError> {
     Ok(())
 }
 
+/// What is said later wins over what is said earlier of the same module.
+fn filter(text: &str) -> Result<EnvFilter, FilterError> {
+    EnvFilter::try_new(format!("{QUIET},{text}")).map_err(|source| FilterError {
+        filter: text.to_owned(),
+        source,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn libraries_are_quiet_unless_they_are_named() {
+        for (text, expected) in [
+            ("debug", "lsm_tree=warn,fjall=warn,debug"),
+            ("info,fjall=trace", "lsm_tree=warn,fjall=trace,info"),
+        ] {
+            assert_eq!(filter(text).unwrap().to_string(), expected);
+        }
+    }
 
     #[test]
     fn a_second_start_changes_nothing_and_a_bad_filter_is_told() {
