@@ -1,8 +1,8 @@
 //! The command tree.
 
 use crate::commands::{
-    annotate, api_resources, apply, crash, delete, describe, drill, events, get, health, kill, node, patch,
-    ps, rollout, scale, set, wait, why,
+    annotate, api_resources, apply, bench, crash, delete, describe, drill, events, get, health, kill, node,
+    patch, ps, rollout, scale, set, wait, why,
 };
 use crate::{components, session, up};
 use anyhow::Result;
@@ -60,6 +60,7 @@ enum Command {
     Health(health::Args),
     ApiResources(api_resources::Args),
     Drill(drill::Args),
+    Bench(bench::Args),
 }
 
 /// Parses the command line and runs the command.
@@ -119,6 +120,7 @@ fn run(command: Command) -> Result<()> {
             Command::Kill(args) => kill::run(&args),
             Command::Health(args) => health::run(args, clock).await,
             Command::Drill(args) => Box::pin(drill::run(args, clock)).await,
+            Command::Bench(args) => Box::pin(bench::run(args, clock)).await,
             Command::ApiResources(args) => {
                 api_resources::run(&args);
                 Ok(())

@@ -3,6 +3,7 @@
 pub mod annotate;
 pub mod api_resources;
 pub mod apply;
+pub mod bench;
 pub mod crash;
 pub mod delete;
 pub mod describe;
