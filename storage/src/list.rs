@@ -8,7 +8,7 @@ use crate::cache::Cache;
 use crate::event::{Recorded, Stored};
 use crate::filter::Target;
 use crate::objects::KindObjects;
-use crate::scan::Scan;
+use crate::scan::{Scan, Step};
 use crate::store::{Key, Revision, StoreError};
 use component_base::clock::Instant;
 use futures::StreamExt;
@@ -110,7 +110,12 @@ impl Cache {
         };
         let mut items = Vec::new();
         while items.len() < wanted && !scan.is_done() {
-            items.extend(scan.next(wanted - items.len(), SCAN_CHUNK)?);
+            items.extend(scan.next(Step {
+                objects: wanted - items.len(),
+                // They are in memory already, and shared.
+                bytes: usize::MAX,
+                effort: SCAN_CHUNK,
+            })?);
             tokio::task::yield_now().await;
         }
         let unfiltered = target.is_unfiltered();

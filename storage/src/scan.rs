@@ -17,6 +17,17 @@ pub(crate) struct Scan {
     done: bool,
 }
 
+/// How much is taken at a time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Step {
+    /// Objects found.
+    pub(crate) objects: usize,
+    /// Their bytes; the last object may go beyond.
+    pub(crate) bytes: usize,
+    /// Objects looked at.
+    pub(crate) effort: usize,
+}
+
 impl Scan {
     /// Starts after `last`, or with the first object.
     pub(crate) fn new(objects: KindObjects, targets: Vec<Target>, last: Option<Key>) -> Self {
@@ -33,21 +44,22 @@ impl Scan {
         self.done
     }
 
-    /// The next matching objects, at most `limit`, having looked at no more than `effort` objects. An empty part does
-    /// not mean the end: see [`Scan::is_done`].
-    pub(crate) fn next(&mut self, limit: usize, effort: usize) -> Result<Vec<(Key, Stored)>, StoreError> {
+    /// The next matching objects. An empty part does not mean the end: see [`Scan::is_done`].
+    pub(crate) fn next(&mut self, step: Step) -> Result<Vec<(Key, Stored)>, StoreError> {
         let mut found = Vec::new();
+        let mut bytes = 0;
         let mut stopped = false;
         let mut last = None;
         for (looked, (key, object)) in
             candidates(&self.objects, &self.targets, self.last.as_ref()).enumerate()
         {
-            if found.len() == limit || looked == effort {
+            if found.len() == step.objects || bytes >= step.bytes || looked == step.effort {
                 stopped = true;
                 break;
             }
             last = Some(key);
             if matches(&self.targets, key, object)? {
+                bytes += object.bytes.len();
                 found.push((key.clone(), object.clone()));
             }
         }

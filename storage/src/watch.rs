@@ -18,10 +18,10 @@ use crate::cache::{Cache, stopped};
 use crate::event::{Batch, Recorded, initial, mark};
 use crate::filter::Target;
 use crate::hub::{Answer, Subscription};
-use crate::scan::{Scan, matches};
+use crate::scan::{Scan, Step, matches};
 use crate::store::{Change, Changes, Revision, StoreError};
 use futures::future::BoxFuture;
-use futures::stream::{self, BoxStream, ReadyChunks};
+use futures::stream::{self, BoxStream};
 use futures::{FutureExt, StreamExt};
 use proto::{EventFrame, EventType};
 use std::collections::{BTreeMap, VecDeque};
@@ -44,12 +44,17 @@ pub struct WatchOptions {
 
 /// How often a watch tells how far it is. Short enough that "which revision has it reached" is a live figure.
 pub const BOOKMARK_PERIOD: Duration = Duration::from_secs(1);
-/// How many changes a watch takes at once: what it holds while its client reads.
+/// How many changes a watch looks at before it lets other tasks run.
 const READ_CHUNK: usize = 512;
-/// How many objects of the initial state are encoded at once.
-const INITIAL_CHUNK: usize = 256;
-/// How many objects a watch looks at for that before it lets other tasks run.
-const INITIAL_EFFORT: usize = 2048;
+/// How much is taken of the initial state at a time.
+const INITIAL_STEP: Step = Step {
+    objects: 256,
+    bytes: PART_BYTES,
+    effort: 2048,
+};
+/// What a watch holds while its client does not read: events of this many bytes, of which the last may go beyond. A
+/// thousand clients that never read cost 256 MiB, and no more where objects are large.
+const PART_BYTES: usize = 256 << 10;
 
 impl Cache {
     /// Follows the targets. Fails at once when `after` is a revision that is not written yet, or no longer in the log.
@@ -75,7 +80,7 @@ enum Phase {
     /// Nothing: it has read everything that concerns it.
     Synced,
     /// From the store's log, being too far behind for the recent changes.
-    Log(ReadyChunks<Changes>),
+    Log(Changes),
 }
 
 struct Watch {
@@ -160,7 +165,7 @@ impl Watch {
             return Ok(Vec::new());
         };
         if let Some((number, scan)) = scans.front_mut() {
-            let objects = scan.next(INITIAL_CHUNK, INITIAL_EFFORT)?;
+            let objects = scan.next(INITIAL_STEP)?;
             let frames = objects
                 .iter()
                 .map(|(_, object)| initial(*number, object))
@@ -178,8 +183,7 @@ impl Watch {
         let batches = self.cache.shared.read().recent.after(self.position, READ_CHUNK);
         match batches {
             None => {
-                let changes = self.cache.store.changes(self.position).await?;
-                self.phase = Phase::Log(changes.ready_chunks(READ_CHUNK));
+                self.phase = Phase::Log(self.cache.store.changes(self.position).await?);
                 Ok(Vec::new())
             }
             Some(batches) if batches.is_empty() => {
@@ -195,16 +199,19 @@ impl Watch {
     }
 
     fn read_batches(&mut self, batches: &[Arc<Batch>]) -> Result<Vec<EventFrame>, StoreError> {
-        let mut frames = Vec::new();
+        let mut part = Part::default();
         for batch in batches {
             for slot in batch.after(self.position) {
-                if let Some(targets) = self.targets.get(&slot.number) {
-                    frames.extend(frame(targets, &slot.change)?);
+                if part.is_full() {
+                    return Ok(part.frames);
                 }
+                if let Some(targets) = self.targets.get(&slot.number) {
+                    part.extend(frame(targets, &slot.change)?);
+                }
+                self.position = slot.revision;
             }
-            self.position = batch.last();
         }
-        Ok(frames)
+        Ok(part.frames)
     }
 
     async fn wait(&mut self) -> Vec<EventFrame> {
@@ -240,20 +247,46 @@ impl Watch {
         let Phase::Log(changes) = &mut self.phase else {
             return Ok(Vec::new());
         };
-        let chunk = changes.next().await.ok_or_else(stopped)?;
-        let mut frames = Vec::new();
-        for change in chunk {
-            let change: Arc<Change> = change?;
+        let mut part = Part::default();
+        // The first is waited for; of the others, those are taken that are there.
+        let mut next = changes.next().await;
+        for taken in 1.. {
+            let change: Arc<Change> = next.ok_or_else(stopped)??;
             let recorded = Recorded::new(&change)?;
             if let Some(targets) = self.targets.get(&recorded.number) {
-                frames.extend(frame(targets, &recorded)?);
+                part.extend(frame(targets, &recorded)?);
             }
             self.position = change.revision;
+            if taken == READ_CHUNK || part.is_full() {
+                break;
+            }
+            let Some(ready) = changes.next().now_or_never() else {
+                break;
+            };
+            next = ready;
         }
         if self.position >= self.cache.shared.read().recent.floor() {
             self.phase = Phase::Behind;
         }
-        Ok(frames)
+        Ok(part.frames)
+    }
+}
+
+/// Events that are given out together.
+#[derive(Default)]
+struct Part {
+    frames: Vec<EventFrame>,
+    bytes: usize,
+}
+
+impl Part {
+    fn is_full(&self) -> bool {
+        self.bytes >= PART_BYTES
+    }
+
+    fn extend(&mut self, frame: Option<EventFrame>) {
+        self.bytes += frame.as_ref().map_or(0, |frame| frame.0.len());
+        self.frames.extend(frame);
     }
 }
 
@@ -278,9 +311,7 @@ async fn begin_after(cache: &Cache, after: Revision) -> Result<Phase, StoreError
     if after >= cache.shared.read().recent.floor() {
         return Ok(Phase::Behind);
     }
-    Ok(Phase::Log(
-        cache.store.changes(after).await?.ready_chunks(READ_CHUNK),
-    ))
+    Ok(Phase::Log(cache.store.changes(after).await?))
 }
 
 /// The event of a change for a watch with these targets of the object's kind.
@@ -290,4 +321,65 @@ fn frame(targets: &[Target], change: &Recorded) -> Result<Option<EventFrame>, St
         None => Ok(false),
     };
     change.frame(asks(&change.before)?, asks(&change.after)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::CacheConfig;
+    use crate::memory::MemoryStore;
+    use crate::store::{Key, Origin, Precondition, Store, Write};
+    use component_base::clock::Clock;
+    use prost::Message;
+    use proto::Kind;
+    use proto::api::core::v1::ConfigMap;
+
+    const OBJECTS: usize = 20;
+    const OBJECT_BYTES: usize = 100 << 10;
+
+    fn large(name: &str) -> Write {
+        let mut map = ConfigMap::default();
+        map.metadata_mut().name = name.into();
+        map.data.insert("key".into(), "x".repeat(OBJECT_BYTES));
+        Write {
+            key: Key::new("configmaps", "default", name),
+            value: Some(map.encode_to_vec().into()),
+            precondition: Precondition::None,
+            origin: Origin {
+                actor: "test".into(),
+                cause: 0,
+                time: proto::Timestamp::default(),
+            },
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn however_large_objects_are_a_watch_takes_little_at_a_time() {
+        let initial = (CacheConfig::default(), None);
+        let recent = (CacheConfig::default(), Some(0));
+        let forgetful = CacheConfig {
+            recent_changes: 1,
+            ..CacheConfig::default()
+        };
+        for (config, after) in [initial, recent, (forgetful, Some(0))] {
+            let store = Arc::new(MemoryStore::new());
+            let cache = Cache::open(store.clone(), Clock::system(), config).await.unwrap();
+            let writes = (0..OBJECTS).map(|i| large(&i.to_string())).collect();
+            let last = store.commit(writes).await.unwrap().pop().unwrap().unwrap();
+            cache.wait_for(last.revision).await.unwrap();
+            let options = WatchOptions {
+                targets: vec![Target::all(apimachinery::kinds::of::<ConfigMap>())],
+                after,
+                bookmarks: false,
+            };
+            let mut watch = Watch::new(Arc::clone(&cache), options).await.unwrap();
+            let mut seen = 0;
+            while seen < OBJECTS {
+                let frames = watch.next().await.unwrap();
+                let bytes: usize = frames.iter().map(|frame| frame.0.len()).sum();
+                assert!(bytes < PART_BYTES + 2 * OBJECT_BYTES, "{bytes} after {after:?}");
+                seen += frames.len();
+            }
+        }
+    }
 }
