@@ -403,7 +403,7 @@ async fn a_second_store_in_one_directory_is_refused_and_told_of_the_first() {
 }
 
 #[tokio::test]
-async fn a_full_disk_refuses_writes_and_goes_on_reading() {
+async fn a_full_disk_refuses_writes_and_goes_on_reading_and_removing() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path()).await.unwrap();
     put(&store, "web", vec![1]).await;
@@ -420,9 +420,15 @@ async fn a_full_disk_refuses_writes_and_goes_on_reading() {
     assert!(matches!(error, StoreError::NoSpace(_)), "{error}");
     assert_eq!(store.load("").await.unwrap().entries.len(), 1);
     store.compact(1).await.unwrap();
+    let removal = Write {
+        value: None,
+        ..write("pods", "web", vec![])
+    };
+    let results = store.commit(vec![removal]).await.unwrap();
+    assert!(results[0].is_ok(), "what frees space is done");
     store.close().await;
     let store = open(directory.path()).await.unwrap();
-    assert_eq!(put(&store, "web", vec![3]).await, 2);
+    assert_eq!(put(&store, "web", vec![3]).await, 3);
 }
 
 #[tokio::test(start_paused = true)]

@@ -37,6 +37,17 @@ struct Call {
     _permit: OwnedSemaphorePermit,
 }
 
+impl Call {
+    fn only_removes(&self) -> bool {
+        self.writes.iter().all(|write| write.value.is_none())
+    }
+
+    fn answer(self, answer: Result<Results, StoreError>) {
+        // A caller that has gone away does not undo its write.
+        let _ = self.answer.send(answer);
+    }
+}
+
 /// Where calls wait. Dropping it ends the committer once all of them are answered.
 #[derive(Clone)]
 pub(super) struct Queue {
@@ -140,10 +151,20 @@ fn drain(first: Call, waiting: &mut mpsc::Receiver<Call>) -> Vec<Call> {
 
 /// Does the calls and answers each.
 fn commit(engine: &Engine, calls: Vec<Call>) {
+    let calls = match engine.check_space() {
+        Ok(()) => calls,
+        Err(full) => {
+            let (removals, others) = calls.into_iter().partition::<Vec<_>, _>(Call::only_removes);
+            for call in others {
+                call.answer(Err(full.clone()));
+            }
+            removals
+        }
+    };
     let stopped = engine.state().stopped.clone();
-    let (writes, answers): (Vec<_>, Vec<_>) = calls
+    let (writes, calls): (Vec<_>, Vec<_>) = calls
         .into_iter()
-        .map(|call| (call.writes, (call.answer, call._permit)))
+        .map(|mut call| (std::mem::take(&mut call.writes), call))
         .unzip();
     let done = match stopped {
         Some(why) => Err(why),
@@ -151,14 +172,13 @@ fn commit(engine: &Engine, calls: Vec<Call>) {
     };
     match done {
         Ok(results) => {
-            for ((answer, _permit), results) in answers.into_iter().zip(results) {
-                // A caller that has gone away does not undo its write.
-                let _ = answer.send(Ok(results));
+            for (call, results) in calls.into_iter().zip(results) {
+                call.answer(Ok(results));
             }
         }
         Err(error) => {
-            for (answer, _permit) in answers {
-                let _ = answer.send(Err(error.clone()));
+            for call in calls {
+                call.answer(Err(error.clone()));
             }
         }
     }
@@ -229,17 +249,12 @@ impl Batch {
         let Some(last) = self.changes.last().map(|change| change.revision) else {
             return Ok(self.results);
         };
-        engine.check_space()?;
         let written = engine
             .database
             .append(self.records)
             .and_then(|()| engine.acknowledged.store(last));
         if let Err(error) = written {
-            tracing::error!(%error, "a write to disk failed: the store takes no further writes");
-            engine.state().stopped = Some(StoreError::Unavailable(format!(
-                "it stopped, since what is on disk is unknown after a failed write ({error}); restart it"
-            )));
-            engine.published.send_modify(|_| {});
+            engine.stop(&error);
             return Err(error);
         }
         let mut state = engine.state();
@@ -285,8 +300,8 @@ fn check(
 }
 
 impl Engine {
-    /// Refuses writes while there is still room for what goes on by itself: flushing, compacting, and the removals that
-    /// free space.
+    /// Refuses writes while there is still room for what must go on: flushing, compacting, and the removals that free
+    /// space.
     fn check_space(&self) -> Result<(), StoreError> {
         let Ok(disk) = rustix::fs::statvfs(&self.directory) else {
             return Ok(());
@@ -308,7 +323,7 @@ impl Engine {
 mod tests {
     use super::super::acknowledged::Acknowledged;
     use super::super::lock::DirectoryLock;
-    use super::super::{Config, feed, recovery};
+    use super::super::{Config, compaction, feed, recovery};
     use super::*;
     use crate::store::{Origin, Precondition};
     use component_base::clock::Clock;
@@ -360,6 +375,18 @@ mod tests {
         let error = queue.commit(put("web")).await.unwrap_err();
         assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
         assert_eq!(engine.state().revision, 0);
+    }
+
+    #[tokio::test]
+    async fn a_store_that_has_stopped_is_not_compacted_either() {
+        let directory = tempfile::tempdir().unwrap();
+        let engine = engine(directory.path(), false);
+        let queue = Queue::start(engine.clone());
+        queue.commit(put("web")).await.unwrap();
+        engine.stop(&StoreError::Unavailable("an fsync failed".into()));
+        let error = compaction::compact(engine.clone(), 1).await.unwrap_err();
+        assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
+        assert_eq!(engine.state().compacted, 0);
     }
 
     #[tokio::test]

@@ -2,7 +2,7 @@
 //!
 //! In: how much to keep. Out: fewer records. A change's record stays while it holds a live object's value, whatever its
 //! age: compaction to R removes what a change up to R replaced, and the removals up to R themselves.
-//! Invariant: readers are told that a revision is gone before its record is.
+//! Invariants: readers are told that a revision is gone before its record is. A failed write stops the store, as any.
 
 use super::engine::Engine;
 use crate::store::{Revision, StoreError};
@@ -52,7 +52,7 @@ pub(super) async fn run(engine: Weak<Engine>, policy: Compaction, clock: Clock) 
             Err(error) => Err(error),
         };
         if let Err(error) = done {
-            tracing::error!(%error, "could not compact the log; trying again later");
+            tracing::error!(%error, "could not compact the log");
         }
     }
 }
@@ -112,6 +112,9 @@ impl Engine {
         if compacted.revision >= to {
             return Ok(true);
         }
+        if let Some(why) = self.state().stopped.clone() {
+            return Err(why);
+        }
         let last = to.min(compacted.revision + STEP_CHANGES);
         let mut next = *compacted;
         let mut gone = Vec::new();
@@ -131,7 +134,9 @@ impl Engine {
         }
         next.revision = last;
         self.state().compacted = last;
-        self.database.remove(&gone, next)?;
+        self.database
+            .remove(&gone, next)
+            .inspect_err(|error| self.stop(error))?;
         *compacted = next;
         // A removal is forgotten last: a write that no longer knows of it must follow the batch above in the journal,
         // or a crash could bring the removal back without its successor.

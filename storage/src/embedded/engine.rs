@@ -77,6 +77,15 @@ impl Engine {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Takes no further writes, since what is on disk is unknown after a failed one.
+    pub(super) fn stop(&self, error: &StoreError) {
+        tracing::error!(%error, "a write to disk failed: the store takes no further writes");
+        self.state().stopped = Some(StoreError::Unavailable(format!(
+            "it stopped, since what is on disk is unknown after a failed write ({error}); restart it"
+        )));
+        self.published.send_modify(|_| {});
+    }
+
     /// The objects whose keys start with `prefix`.
     pub(super) fn load(&self, prefix: &str) -> Result<Snapshot, StoreError> {
         // The view is opened under the state's lock: it has every record that `heads` names, and keeps them whatever
