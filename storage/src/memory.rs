@@ -3,7 +3,9 @@
 //! It keeps the trait's promises except durability, in the fewest lines that can: one lock, one log, and a feed that
 //! reads the log by position. Tests of the cache, the hub and the apiserver stand on it.
 
-use crate::store::{Change, Changes, Conflict, Key, Revision, Snapshot, Store, StoreError, Versioned, Write};
+use crate::store::{
+    Change, Changes, Conflict, HistoryLimit, Key, Revision, Snapshot, Store, StoreError, Versioned, Write,
+};
 use async_trait::async_trait;
 use futures::{StreamExt, stream};
 use std::collections::BTreeMap;
@@ -163,10 +165,13 @@ impl Store for MemoryStore {
         })
     }
 
-    async fn history(&self, key: &Key, limit: usize) -> Result<Vec<Arc<Change>>, StoreError> {
+    async fn history(&self, key: &Key, mut limit: HistoryLimit) -> Result<Vec<Arc<Change>>, StoreError> {
         let inner = self.lock();
         let of_key = inner.log.iter().rev().filter(|change| change.key == *key);
-        Ok(of_key.take(limit).cloned().collect())
+        let wanted = of_key
+            .enumerate()
+            .take_while(|(i, change)| limit.admits(change, *i == 0));
+        Ok(wanted.map(|(_, change)| Arc::clone(change)).collect())
     }
 
     async fn compact(&self, to: Revision) -> Result<(), StoreError> {

@@ -146,6 +146,42 @@ pub struct Conflict {
     pub current: Option<Revision>,
 }
 
+impl Change {
+    /// How many bytes its objects have.
+    pub fn bytes(&self) -> usize {
+        let before = self.before.as_ref().map_or(0, |before| before.value.len());
+        before + self.after.as_ref().map_or(0, Bytes::len)
+    }
+}
+
+/// How much of a history is wanted: objects may be large, and a history long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HistoryLimit {
+    /// The most changes.
+    pub changes: usize,
+    /// The most bytes of objects. The first change comes whatever its size.
+    pub bytes: usize,
+}
+
+impl HistoryLimit {
+    /// Everything that there is.
+    pub const NONE: Self = Self {
+        changes: usize::MAX,
+        bytes: usize::MAX,
+    };
+
+    /// Whether the next change still comes; takes it off the limit.
+    pub fn admits(&mut self, change: &Change, is_first: bool) -> bool {
+        let bytes = change.bytes();
+        if self.changes == 0 || (bytes > self.bytes && !is_first) {
+            return false;
+        }
+        self.changes -= 1;
+        self.bytes = self.bytes.saturating_sub(bytes);
+        true
+    }
+}
+
 /// The objects under a prefix, all at one revision.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
@@ -217,8 +253,8 @@ pub trait Store: Send + Sync + 'static {
     /// The change that made a revision.
     async fn change(&self, revision: Revision) -> Result<Arc<Change>, StoreError>;
 
-    /// The changes of one key that the log still holds, newest first, at most `limit`.
-    async fn history(&self, key: &Key, limit: usize) -> Result<Vec<Arc<Change>>, StoreError>;
+    /// The changes of one key that the log still holds, newest first, as many as `limit` allows.
+    async fn history(&self, key: &Key, limit: HistoryLimit) -> Result<Vec<Arc<Change>>, StoreError>;
 
     /// Drops the log up to and including `to`. Objects stay. Does nothing when it is compacted further already.
     async fn compact(&self, to: Revision) -> Result<(), StoreError>;

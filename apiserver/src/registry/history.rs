@@ -8,7 +8,7 @@ use apimachinery::wire::with_resource_version;
 use bytes::Bytes;
 use proto::Object;
 use proto::orrery::v1::{Change, GetChangeRequest, ListChangesRequest, ListChangesResponse};
-use storage::store::{self, Key, Revision};
+use storage::store::{self, HistoryLimit, Key, Revision};
 
 impl Registry {
     /// The write that made a revision.
@@ -27,26 +27,20 @@ impl Registry {
         if asked.limit < 0 {
             return Err(errors::bad_request("limit must not be negative"));
         }
-        let limit = match usize::try_from(asked.limit) {
+        let changes = match usize::try_from(asked.limit) {
             Ok(limit) if limit > 0 => limit.min(MAX_HISTORY),
             _ => MAX_HISTORY,
+        };
+        // The newest is always told; alone it fits any message.
+        let limit = HistoryLimit {
+            changes,
+            bytes: MAX_HISTORY_BYTES,
         };
         let failed = |error| errors::store(&error);
         let changes = self.store().history(&key, limit).await.map_err(failed)?;
         let (_, compacted_revision) = self.store().revisions().await.map_err(failed)?;
-        let mut bytes = 0;
-        let fits = changes.iter().take_while(|change| {
-            let values = [
-                change.before.as_ref().map(|before| &before.value),
-                change.after.as_ref(),
-            ];
-            bytes += values.into_iter().flatten().map(Bytes::len).sum::<usize>();
-            bytes <= MAX_HISTORY_BYTES
-        });
-        // The newest is always told; alone it fits any message.
-        let count = fits.count().max(1).min(changes.len());
         Ok(ListChangesResponse {
-            changes: changes[..count]
+            changes: changes
                 .iter()
                 .map(|change| api_change(change))
                 .collect::<Result<_>>()?,

@@ -9,7 +9,9 @@ use proto::orrery::v1::CreateRequest;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use storage::memory::MemoryStore;
-use storage::store::{Change, Changes, Conflict, Key, Revision, Snapshot, Store, StoreError, Write};
+use storage::store::{
+    Change, Changes, Conflict, HistoryLimit, Key, Revision, Snapshot, Store, StoreError, Write,
+};
 use tokio::sync::watch;
 use tonic::Code;
 
@@ -60,7 +62,7 @@ impl Store for Faulty {
         self.store.change(revision).await
     }
 
-    async fn history(&self, key: &Key, limit: usize) -> Result<Vec<Arc<Change>>, StoreError> {
+    async fn history(&self, key: &Key, limit: HistoryLimit) -> Result<Vec<Arc<Change>>, StoreError> {
         self.store.history(key, limit).await
     }
 

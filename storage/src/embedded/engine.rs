@@ -8,7 +8,7 @@ use super::database::{Compacted, Database};
 use super::lock::DirectoryLock;
 use super::record::{Head, Record};
 use super::state::State;
-use crate::store::{Change, Key, Revision, Snapshot, StoreError, Versioned};
+use crate::store::{Change, HistoryLimit, Key, Revision, Snapshot, StoreError, Versioned};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -17,8 +17,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, watch};
 
-/// A feed that reads the log takes at most this many bytes of objects at a time.
-const READ_BYTES: usize = 4 << 20;
+/// A feed that reads the log takes about this many bytes of objects at a time, and keeps them while nobody takes them
+/// from it: there may be thousands of such feeds.
+const READ_BYTES: usize = 512 << 10;
 
 /// See the module. Fields are dropped in order: the lock goes last.
 pub(super) struct Engine {
@@ -163,7 +164,7 @@ impl Engine {
                 return Err(self.gone(expected));
             }
             let change = self.complete(revision, record)?;
-            bytes += change.after.as_ref().map_or(0, Bytes::len);
+            bytes += change.bytes();
             changes.push_back(change);
             if changes.len() == limit || bytes > READ_BYTES {
                 break;
@@ -191,11 +192,10 @@ impl Engine {
     }
 
     /// The changes of a key that the log holds, newest first.
-    pub(super) fn history(&self, key: &Key, limit: usize) -> Result<Vec<Arc<Change>>, StoreError> {
+    pub(super) fn history(&self, key: &Key, mut limit: HistoryLimit) -> Result<Vec<Arc<Change>>, StoreError> {
         let mut next = self.state().heads.get(key).map(|head| head.revision);
         let mut changes = Vec::new();
         while let Some(revision) = next
-            && changes.len() < limit
             && revision > self.state().compacted
         {
             let record = self.database.read(revision)?;
@@ -205,6 +205,9 @@ impl Engine {
             });
             match step {
                 Ok((change, previous)) => {
+                    if !limit.admits(&change, changes.is_empty()) {
+                        break;
+                    }
                     changes.push(change);
                     next = previous.map(|previous| previous.revision);
                 }

@@ -26,7 +26,9 @@ mod state;
 
 pub use compaction::Compaction;
 
-use crate::store::{Change, Changes, Conflict, Key, Revision, Snapshot, Store, StoreError, Write};
+use crate::store::{
+    Change, Changes, Conflict, HistoryLimit, Key, Revision, Snapshot, Store, StoreError, Write,
+};
 use async_trait::async_trait;
 use committer::Queue;
 use component_base::clock::Clock;
@@ -177,7 +179,7 @@ impl Store for Embedded {
         self.read(move |engine| engine.change(revision)).await
     }
 
-    async fn history(&self, key: &Key, limit: usize) -> Result<Vec<Arc<Change>>, StoreError> {
+    async fn history(&self, key: &Key, limit: HistoryLimit) -> Result<Vec<Arc<Change>>, StoreError> {
         let key = key.clone();
         self.read(move |engine| engine.history(&key, limit)).await
     }

@@ -49,13 +49,13 @@ impl State {
                 live: change.after.is_some(),
             },
         );
-        self.recent_bytes += weight(&change);
+        self.recent_bytes += change.bytes();
         self.recent.push_back(change);
         while self.recent.len() > RECENT_CHANGES || self.recent_bytes > RECENT_BYTES {
             let Some(oldest) = self.recent.pop_front() else {
                 break;
             };
-            self.recent_bytes -= weight(&oldest);
+            self.recent_bytes -= oldest.bytes();
         }
     }
 
@@ -106,11 +106,6 @@ impl State {
         }
         Ok(())
     }
-}
-
-fn weight(change: &Change) -> usize {
-    let before = change.before.as_ref().map_or(0, |before| before.value.len());
-    before + change.after.as_ref().map_or(0, bytes::Bytes::len)
 }
 
 #[cfg(test)]

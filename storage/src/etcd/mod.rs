@@ -16,7 +16,9 @@ mod feed;
 mod layout;
 mod txn;
 
-use crate::store::{Change, Changes, Conflict, Key, Revision, Snapshot, Store, StoreError, Write};
+use crate::store::{
+    Change, Changes, Conflict, HistoryLimit, Key, Revision, Snapshot, Store, StoreError, Write,
+};
 use async_trait::async_trait;
 use bytes::Bytes;
 use client::{Client, PAGE_OBJECTS};
@@ -300,14 +302,17 @@ impl Shared {
         Ok((change, before))
     }
 
-    async fn history(&self, key: &Key, limit: usize) -> Result<Vec<Arc<Change>>, StoreError> {
+    async fn history(&self, key: &Key, mut limit: HistoryLimit) -> Result<Vec<Arc<Change>>, StoreError> {
         let mut changes = Vec::new();
         let read = txn::read([self.layout.object(key)]);
         let (mut found, mut at) = txn::found(self.client.txn(read).await?)?;
         let mut record = found.pop().flatten();
-        while changes.len() < limit {
+        loop {
             match self.step_back(key, record.take(), at).await {
                 Ok(Some((change, before))) => {
+                    if !limit.admits(&change, changes.is_empty()) {
+                        break;
+                    }
                     at = change.revision - 1;
                     record = before;
                     changes.push(change);
@@ -418,7 +423,7 @@ impl Store for Etcd {
         done.map(|(change, _)| change).ok_or(expired)
     }
 
-    async fn history(&self, key: &Key, limit: usize) -> Result<Vec<Arc<Change>>, StoreError> {
+    async fn history(&self, key: &Key, limit: HistoryLimit) -> Result<Vec<Arc<Change>>, StoreError> {
         self.open()?.history(key, limit).await
     }
 

@@ -65,7 +65,7 @@ impl Store for CountingStore {
         self.inner.change(revision).await
     }
 
-    async fn history(&self, key: &Key, limit: usize) -> Result<Vec<Arc<Change>>, StoreError> {
+    async fn history(&self, key: &Key, limit: HistoryLimit) -> Result<Vec<Arc<Change>>, StoreError> {
         self.inner.history(key, limit).await
     }
 

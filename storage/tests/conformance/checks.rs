@@ -7,7 +7,7 @@ use proto::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
 use storage::store::{
-    Change, Changes, Conflict, Key, Origin, Precondition, Revision, Store, StoreError, Write,
+    Change, Changes, Conflict, HistoryLimit, Key, Origin, Precondition, Revision, Store, StoreError, Write,
 };
 
 type Shared = Arc<dyn Store>;
@@ -297,7 +297,14 @@ pub(crate) async fn feeds_and_history_tell_who_and_why(store: Shared) {
         assert_eq!(&store.change(change.revision).await.unwrap(), change);
     }
     written.reverse();
-    assert_eq!(store.history(&key("web"), 10).await.unwrap(), written);
+    assert_eq!(store.history(&key("web"), at_most(10)).await.unwrap(), written);
+}
+
+fn at_most(changes: usize) -> HistoryLimit {
+    HistoryLimit {
+        changes,
+        ..HistoryLimit::NONE
+    }
 }
 
 pub(crate) async fn history_is_one_keys_newest_first_and_limited(store: Shared) {
@@ -310,12 +317,24 @@ pub(crate) async fn history_is_one_keys_newest_first_and_limited(store: Shared) 
     expected.push(done(&store, write("web", Some("again"), Precondition::Absent)).await);
     done(&store, put("other", "y")).await;
     expected.reverse();
-    assert_eq!(store.history(&key("web"), 100).await.unwrap(), expected);
-    assert_eq!(store.history(&key("web"), 3).await.unwrap(), expected[..3]);
-    assert_eq!(store.history(&key("web"), 0).await.unwrap(), []);
-    assert_eq!(store.history(&key("nobody"), 3).await.unwrap(), []);
+    assert_eq!(store.history(&key("web"), at_most(100)).await.unwrap(), expected);
+    assert_eq!(
+        store.history(&key("web"), at_most(3)).await.unwrap(),
+        expected[..3]
+    );
+    assert_eq!(store.history(&key("web"), at_most(0)).await.unwrap(), []);
+    assert_eq!(store.history(&key("nobody"), at_most(3)).await.unwrap(), []);
+    // `again` has 5 bytes, the removal before it 1, and the changes before that 2 each.
+    for (bytes, count) in [(0, 1), (5, 1), (6, 2), (7, 2), (8, 3)] {
+        let limit = HistoryLimit {
+            bytes,
+            ..HistoryLimit::NONE
+        };
+        let changes = store.history(&key("web"), limit).await.unwrap();
+        assert_eq!(changes, expected[..count], "{bytes} bytes");
+    }
     done(&store, remove("web")).await;
-    assert_eq!(store.history(&key("web"), 100).await.unwrap().len(), 7);
+    assert_eq!(store.history(&key("web"), at_most(100)).await.unwrap().len(), 7);
 }
 
 pub(crate) async fn compaction_drops_the_log_and_keeps_the_objects(store: Shared) {
@@ -351,10 +370,10 @@ pub(crate) async fn compaction_drops_the_log_and_keeps_the_objects(store: Shared
         assert_eq!(&*change.before.as_ref().unwrap().value, b"2");
     }
     assert_eq!(
-        store.history(&key("hot"), 10).await.unwrap(),
+        store.history(&key("hot"), at_most(10)).await.unwrap(),
         std::slice::from_ref(&after)
     );
-    assert_eq!(store.history(&key("gone"), 10).await.unwrap(), []);
+    assert_eq!(store.history(&key("gone"), at_most(10)).await.unwrap(), []);
 
     // Once more, and further back, changes nothing.
     store.compact(removal.revision).await.unwrap();

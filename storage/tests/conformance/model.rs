@@ -6,7 +6,7 @@ use futures::StreamExt;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use storage::store::{Change, Conflict, Key, Precondition, Revision, Store, Versioned, Write};
+use storage::store::{Change, Conflict, HistoryLimit, Key, Precondition, Revision, Store, Versioned, Write};
 
 /// A step of a history. Names and revisions are picked from what there is when the step is done.
 #[derive(Clone, Debug)]
@@ -164,7 +164,7 @@ impl Model {
                 .filter(|change| change.key == key)
                 .cloned()
                 .collect();
-            assert_eq!(store.history(&key, usize::MAX).await.unwrap(), expected);
+            assert_eq!(store.history(&key, HistoryLimit::NONE).await.unwrap(), expected);
         }
         if let Some(change) = self.kept().next() {
             assert_eq!(&store.change(change.revision).await.unwrap(), change);
