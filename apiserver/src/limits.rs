@@ -17,9 +17,13 @@ pub const MAX_WATCH_TARGETS: usize = 64;
 /// The most writes in one batch, as `resources.proto` says.
 pub const MAX_BATCH_OPERATIONS: usize = 1_000;
 
-/// The most bytes of objects in the answer to a batch: it must fit into a 4 MiB message with its other fields. Objects
-/// beyond are answered by their identity alone.
+/// The most bytes of objects and errors in the answer to a batch: it must fit into a 4 MiB message with its other
+/// fields. Objects beyond are answered by their identity alone, and errors by their reason and first words.
 pub const MAX_BATCH_ANSWER_BYTES: usize = 3 * 1024 * 1024;
+
+/// What is left of the message of an error that does not fit into the answer to a batch. Those of a whole batch fit
+/// into what [`MAX_BATCH_ANSWER_BYTES`] leaves.
+pub const MAX_SHORT_MESSAGE_CHARS: usize = 128;
 
 /// The most bytes of objects in the answer to History/ListChanges; older changes are left out.
 pub const MAX_HISTORY_BYTES: usize = 2 * 1024 * 1024;

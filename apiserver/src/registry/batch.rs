@@ -4,8 +4,9 @@ use super::errors::{self, Result};
 use super::plan::Prepared;
 use super::write::{Operation, answer, is_taken};
 use super::{Registry, outline};
-use crate::limits::{MAX_BATCH_ANSWER_BYTES, MAX_BATCH_OPERATIONS};
+use crate::limits::{MAX_BATCH_ANSWER_BYTES, MAX_BATCH_OPERATIONS, MAX_SHORT_MESSAGE_CHARS};
 use component_base::grpc::Caller;
+use prost::Message;
 use proto::api::core::v1::Namespace;
 use proto::orrery::v1::{
     BatchOperation, BatchRequest, BatchResponse, BatchResult, batch_operation, batch_result,
@@ -46,13 +47,14 @@ impl Registry {
         let mut prepared: Vec<Prepared> = Vec::with_capacity(step.len());
         // For each operation, why it cannot run, or its place among those that can.
         let mut places: Vec<Result<usize>> = Vec::with_capacity(step.len());
+        let caught_up = self.catch_up().await;
         for (i, operation) in step.iter().enumerate() {
             if i % PREPARE_CHUNK == PREPARE_CHUNK - 1 {
                 tokio::task::yield_now().await;
             }
-            let ready = match operation {
-                Ok((operation, cause)) => self.prepare(operation, *cause).await,
-                Err(status) => Err(status.clone()),
+            let ready = match (operation, &caught_up) {
+                (Ok((operation, cause)), Ok(())) => self.prepare(operation, *cause).await,
+                (Err(status), _) | (_, Err(status)) => Err(status.clone()),
             };
             places.push(ready.map(|ready| {
                 prepared.push(ready);
@@ -83,19 +85,30 @@ impl Registry {
     }
 }
 
-/// Leaves of the objects that do not fit into the answer only who they are and their new revision. Small requests can
-/// have large answers, and a batch that was done must not fail because nobody could be told.
+/// Leaves of the objects that do not fit into the answer only who they are and their new revision, and of the errors
+/// their first words. Small requests can have large answers, and a batch that was done must not fail because nobody
+/// could be told.
 fn shorten(results: &mut [BatchResult]) -> Result<()> {
     let mut bytes = 0;
     for result in results {
-        let Some(batch_result::Result::Object(object)) = &mut result.result else {
-            continue;
-        };
-        if bytes + object.bytes.len() > MAX_BATCH_ANSWER_BYTES {
-            object.bytes = outline::identity(&object.bytes)
-                .map_err(|error| errors::internal(format!("a stored object does not decode: {error}")))?;
+        match &mut result.result {
+            Some(batch_result::Result::Object(object)) => {
+                if bytes + object.bytes.len() > MAX_BATCH_ANSWER_BYTES {
+                    object.bytes = outline::identity(&object.bytes).map_err(|error| {
+                        errors::internal(format!("a stored object does not decode: {error}"))
+                    })?;
+                }
+                bytes += object.bytes.len();
+            }
+            Some(batch_result::Result::Error(status)) => {
+                if bytes + status.encoded_len() > MAX_BATCH_ANSWER_BYTES {
+                    status.details = None;
+                    status.message = status.message.chars().take(MAX_SHORT_MESSAGE_CHARS).collect();
+                }
+                bytes += status.encoded_len();
+            }
+            None => {}
         }
-        bytes += object.bytes.len();
     }
     Ok(())
 }

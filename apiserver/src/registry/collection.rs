@@ -3,7 +3,7 @@
 use super::errors::{self, Result};
 use super::plan::Prepared;
 use super::write::prepared;
-use super::{Registry, delete, deletion, read, request};
+use super::{Registry, delete, deletion, metadata, read, request};
 use crate::limits::MAX_DELETES_PER_COMMIT;
 use crate::metrics::Verb;
 use apimachinery::kinds::KindInfo;
@@ -61,13 +61,14 @@ impl Registry {
             let plans: Vec<Prepared> = page
                 .items
                 .iter()
-                .map(|(key, _)| self.deletion_of(info, key.clone(), &options))
-                .collect();
+                .map(|(key, object)| self.deletion_of(info, key.clone(), object, &options))
+                .collect::<Result<_>>()?;
             for result in self.run_many(caller, &plans).await {
                 match result {
                     Ok(outcome) => deleted += i64::from(outcome.effect != Effect::Unchanged),
-                    // Somebody else was faster.
-                    Err(status) if Reason::of(&status) == Some(Reason::NotFound) => {}
+                    // Somebody else was faster, and perhaps there is a new one.
+                    Err(status)
+                        if matches!(Reason::of(&status), Some(Reason::NotFound | Reason::Conflict)) => {}
                     Err(status) => return Err(status),
                 }
             }
@@ -101,12 +102,22 @@ impl Registry {
         deleted.count()
     }
 
-    fn deletion_of(&self, info: &'static KindInfo, key: Key, options: &DeleteOptions) -> Prepared {
+    /// The deletion of an object that was listed, and of no other that takes its name.
+    fn deletion_of(
+        &self,
+        info: &'static KindInfo,
+        key: Key,
+        listed: &Stored,
+        options: &DeleteOptions,
+    ) -> Result<Prepared> {
         let name = key.parts().2.to_owned();
-        let plan = delete::plan(info, name, options.clone(), self.now());
-        Prepared {
-            dry_run: deletion::is_dry_run(options),
+        let mut options = options.clone();
+        deletion::pin_uid(&mut options, metadata::view(&listed.bytes)?.uid);
+        let dry_run = deletion::is_dry_run(&options);
+        let plan = delete::plan(info, name, options, self.now());
+        Ok(Prepared {
+            dry_run,
             ..prepared(info, key, plan)
-        }
+        })
     }
 }

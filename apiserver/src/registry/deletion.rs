@@ -75,6 +75,12 @@ pub(crate) fn validate_options(options: &DeleteOptions) -> Result<()> {
     )))
 }
 
+/// Deletes the object with this UID only, unless the caller named one.
+pub(crate) fn pin_uid(options: &mut DeleteOptions, uid: &str) {
+    let preconditions = options.preconditions.get_or_insert_default();
+    preconditions.uid.get_or_insert_with(|| uid.to_owned());
+}
+
 /// Whether the options ask for a rehearsal.
 pub(crate) fn is_dry_run(options: &DeleteOptions) -> bool {
     !options.dry_run.is_empty()

@@ -44,7 +44,7 @@ impl Registry {
         let pod: Pod = decode_stored(&stored.bytes)?;
         deletion::check_preconditions(info, pod.meta(), stored.revision, &options)?;
         // The Pod that was judged is the one that goes.
-        pin_uid(&mut options, &pod);
+        deletion::pin_uid(&mut options, pod.uid());
         if !budget::is_exempt(&pod)
             && let Some(budget) = self.budget_of(&pod).await?
         {
@@ -105,11 +105,6 @@ impl Registry {
             ..prepared(info, key, plan)
         }
     }
-}
-
-fn pin_uid(options: &mut DeleteOptions, pod: &Pod) {
-    let preconditions = options.preconditions.get_or_insert_default();
-    preconditions.uid.get_or_insert_with(|| pod.uid().to_owned());
 }
 
 fn pin_revision(options: &mut DeleteOptions, revision: i64) {

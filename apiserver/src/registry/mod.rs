@@ -113,9 +113,9 @@ impl Registry {
         }
     }
 
-    /// Runs one plan, and stores its result unless it is a rehearsal.
+    /// Runs one plan, and stores its result unless it is a rehearsal. The cache was caught up with before the plan was
+    /// made, which may rest on other objects too.
     async fn run(&self, caller: &Caller, prepared: &Prepared) -> Result<Outcome> {
-        self.catch_up().await?;
         if prepared.dry_run {
             return rehearse(prepared, self.cache.get(&prepared.key));
         }
@@ -132,11 +132,8 @@ impl Registry {
         Ok(outcome)
     }
 
-    /// Runs many plans, and stores their results in one durable step.
+    /// Runs many plans, as [`Registry::run`], and stores their results in one durable step.
     async fn run_many(&self, caller: &Caller, prepared: &[Prepared]) -> Vec<Result<Outcome>> {
-        if let Err(status) = self.catch_up().await {
-            return prepared.iter().map(|_| Err(status.clone())).collect();
-        }
         let start = self.clock.now();
         let updates = prepared
             .iter()

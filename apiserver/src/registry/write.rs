@@ -135,6 +135,7 @@ impl Registry {
         };
         let mut attempt = 1;
         loop {
+            self.catch_up().await?;
             let prepared = self.prepare(operation, cause).await?;
             match self.run(caller, &prepared).await {
                 Err(status) if attempt < draws && is_taken(&status) => attempt += 1,
@@ -144,7 +145,7 @@ impl Registry {
         }
     }
 
-    /// Reads a request and makes its plan. `cause` is this operation's own, 0 for the call's.
+    /// Reads a request and makes its plan, from what the cache shows. `cause` is this operation's own, 0 for the call's.
     pub(crate) async fn prepare(&self, operation: &Operation, cause: i64) -> Result<Prepared> {
         if cause < 0 {
             return Err(errors::bad_request("cause must be a revision: 0 or more"));

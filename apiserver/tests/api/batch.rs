@@ -1,12 +1,13 @@
 //! Batches: many writes, a result each.
 
 use super::harness::{Server, plain, pod};
+use prost::Message;
 use proto::api::core::v1::{Namespace, Pod};
 use proto::orrery::v1::batch_operation::Operation;
 use proto::orrery::v1::batch_result::Result as One;
 use proto::orrery::v1::{
-    BatchOperation, BatchRequest, BindRequest, CreateRequest, DeleteRequest, GetChangeRequest, PatchRequest,
-    patch_request::Type,
+    BatchOperation, BatchRequest, BatchResponse, BindRequest, CreateRequest, DeleteRequest, GetChangeRequest,
+    PatchRequest, patch_request::Type,
 };
 use proto::{Kind, Object};
 
@@ -116,5 +117,38 @@ async fn a_full_batch_of_generated_names_creates_them_all() {
     );
     let mut watch = server.watch(&["pods"], 0).await;
     assert_eq!(watch.initial::<Pod>().await.len(), 1_000);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn however_much_is_wrong_the_answer_fits_a_message() {
+    let mut server = Server::start().await;
+    let mut wrong = pod("Not_A_Name");
+    let containers = &mut wrong.spec.get_or_insert_default().containers;
+    for i in 0..60 {
+        let mut container = containers[0].clone();
+        container.name = format!("Not_A_Name_{i}");
+        containers.push(container);
+    }
+    let mut operations = vec![operation(create(&wrong), 0); 400];
+    operations.push(operation(create(&pod("good")), 0));
+    let request = BatchRequest { operations };
+    let results = plain(server.resources.batch(request).await).unwrap().results;
+    let errors: Vec<_> = results
+        .iter()
+        .filter_map(|result| match result.result.as_ref()? {
+            One::Error(status) => Some(status),
+            One::Object(_) => None,
+        })
+        .collect();
+    assert_eq!((results.len(), errors.len()), (401, 400));
+    assert!(
+        errors
+            .iter()
+            .all(|status| status.reason == "Invalid" && !status.message.is_empty())
+    );
+    assert!(errors[0].details.is_some() && errors[399].details.is_none());
+    let answer = BatchResponse { results };
+    assert!(answer.encoded_len() < 4 << 20, "{}", answer.encoded_len());
     server.stop().await;
 }

@@ -2,6 +2,7 @@
 
 use super::harness::{Server, pod};
 use async_trait::async_trait;
+use component_base::clock::Clock;
 use component_base::grpc::from_tonic;
 use futures::StreamExt;
 use proto::Object;
@@ -15,9 +16,13 @@ use storage::store::{
 use tokio::sync::watch;
 use tonic::Code;
 
-/// A store that can be told to fail.
-struct Faulty {
-    store: MemoryStore,
+/// A store that can be told to fail, and that others write to.
+pub(crate) struct Faulty {
+    pub(crate) store: MemoryStore,
+    /// What another server writes just before the next commit.
+    pub(crate) intruder: Mutex<Vec<Write>>,
+    /// How long a change takes to come to the feed.
+    lag: Duration,
     /// What writes fail with.
     commit: Mutex<Option<StoreError>>,
     /// What the feed of changes fails with.
@@ -26,8 +31,15 @@ struct Faulty {
 
 impl Faulty {
     fn new() -> Arc<Self> {
+        Self::lagging(MemoryStore::new(), Duration::ZERO)
+    }
+
+    /// A store whose feed is late, as that of a busy network.
+    pub(crate) fn lagging(store: MemoryStore, lag: Duration) -> Arc<Self> {
         Arc::new(Self {
-            store: MemoryStore::new(),
+            store,
+            intruder: Mutex::default(),
+            lag,
             commit: Mutex::default(),
             feed: watch::Sender::new(None),
         })
@@ -37,6 +49,8 @@ impl Faulty {
 #[async_trait]
 impl Store for Faulty {
     async fn commit(&self, writes: Vec<Write>) -> Result<Vec<Result<Arc<Change>, Conflict>>, StoreError> {
+        let before = std::mem::take(&mut *self.intruder.lock().unwrap());
+        self.store.commit(before).await?;
         let fault = self.commit.lock().unwrap().clone();
         match fault {
             Some(error) => Err(error),
@@ -54,7 +68,12 @@ impl Store for Faulty {
             let fault = feed.wait_for(Option::is_some).await.unwrap().clone();
             Err(fault.unwrap())
         };
-        let changes = self.store.changes(after).await?;
+        let lag = self.lag;
+        let late = move |change| async move {
+            Clock::system().sleep(lag).await;
+            change
+        };
+        let changes = self.store.changes(after).await?.then(late);
         Ok(futures::stream::select(changes, futures::stream::once(fault)).boxed())
     }
 
