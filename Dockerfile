@@ -11,7 +11,7 @@ COPY . .
 RUN cargo build --locked --profile ${PROFILE} --bin orrery
 # The program with the shared libraries that it names, wherever this architecture keeps them.
 RUN set -eu; \
-    mkdir -p /rootfs/etc /rootfs/data; \
+    mkdir -p /rootfs/etc /writable/data; \
     directory=${PROFILE}; [ "$directory" = dev ] && directory=debug; \
     cp "target/$directory/orrery" /rootfs/orrery; \
     ldd /rootfs/orrery | grep -o '/[^ ]*' | sort -u | while read -r library; do \
@@ -22,8 +22,9 @@ RUN set -eu; \
 
 FROM scratch
 COPY --from=build /rootfs /
-# A new volume takes the owner of the directory that it covers.
-COPY --from=build --chown=65532:65532 /rootfs/data /data
+# A new volume takes the owner of the directory that it covers. Only what a COPY creates gets the owner it names, so the
+# directory comes in a step of its own.
+COPY --from=build --chown=65532:65532 /writable /
 USER 65532:65532
 ENTRYPOINT ["/orrery"]
 CMD ["--help"]
