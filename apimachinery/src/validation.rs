@@ -12,6 +12,7 @@ mod meta;
 mod pod;
 mod probe;
 mod resources;
+mod restart;
 mod service;
 mod volume;
 mod workload;

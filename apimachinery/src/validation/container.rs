@@ -1,6 +1,7 @@
 //! Containers of every sort: what runs, its ports, environment and mounts.
 
 use super::probe::{Probes, lifecycle, probes};
+use super::restart::restart;
 use super::volume::Volumes;
 use super::{Faults, resources};
 use crate::names;
@@ -96,13 +97,7 @@ fn one<'a>(
         &container.image_pull_policy,
         &PULL_POLICIES,
     );
-    if let Some(policy) = &container.restart_policy {
-        let at = at.field("restartPolicy");
-        match sort {
-            Sort::Init => faults.one_of(&at, policy, &["Always"]),
-            Sort::Main => faults.forbidden(&at, "may not be set for non-init containers"),
-        }
-    }
+    restart(container, at, faults);
     ports(&container.ports, shared, &at.field("ports"), faults);
     env(&container.env, &at.field("env"), faults);
     env_from(&container.env_from, &at.field("envFrom"), faults);

@@ -99,6 +99,15 @@ impl Faults {
         );
     }
 
+    /// The list has more than `max` items.
+    pub fn too_many(&mut self, at: &Path<'_>, max: usize) {
+        self.push(
+            "FieldValueTooMany",
+            at,
+            format!("Too many: must have at most {max} items"),
+        );
+    }
+
     /// The value refers to something that does not exist.
     pub fn not_found(&mut self, at: &Path<'_>, value: impl Debug) {
         self.push("FieldValueNotFound", at, format!("Not found: {}", shown(value)));

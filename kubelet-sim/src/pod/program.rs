@@ -94,14 +94,13 @@ pub struct ContainerProgram {
 impl ContainerProgram {
     /// Whether the kubelet starts it again after this exit code.
     pub fn restarts_after(&self, exit_code: i32) -> bool {
+        let matches = |rule: &RestartRule| rule.codes.contains(&exit_code) == rule.within;
+        let restarts = || self.rules.iter().any(matches) || self.restart.restarts(exit_code);
         match self.role {
             Role::Sidecar => true,
-            // An init container that is done is done, whatever the pod's policy.
-            Role::Init => exit_code != 0 && self.restart != RestartPolicy::Never,
-            Role::Main => {
-                let matches = |rule: &RestartRule| rule.codes.contains(&exit_code) == rule.within;
-                self.rules.iter().any(matches) || self.restart.restarts(exit_code)
-            }
+            // An init container that is done is done, whatever its policy.
+            Role::Init => exit_code != 0 && restarts(),
+            Role::Main => restarts(),
         }
     }
 }

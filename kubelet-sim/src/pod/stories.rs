@@ -350,6 +350,37 @@ fn restart_rules_are_exceptions_to_the_policy() {
 }
 
 #[test]
+fn an_init_container_follows_its_own_policy_and_rules_before_the_pods() {
+    let after_failing = |of_pod: &str, of_container: &str| {
+        let spec = format!(
+            "{{restartPolicy: {of_pod}, initContainers: [{{name: setup, image: i, imagePullPolicy: Never, {of_container}}}], \
+             containers: [{{name: app, image: i, imagePullPolicy: Never}}]}}"
+        );
+        let annotations = ["start-latency=0s", "run-time.setup=1s", "exit-code.setup=3"];
+        let mut story = Story::begin(simple(&annotations, &spec), 0);
+        story.until(1.5).status().phase
+    };
+    let rules = |code: u8| {
+        format!(
+            "restartPolicy: Never, restartPolicyRules: [{{action: Restart, exitCodes: {{operator: In, values: [{code}]}}}}]"
+        )
+    };
+    for (of_pod, of_container, phase) in [
+        ("Always", String::new(), "Pending"),
+        ("Always", "restartPolicy: Never".into(), "Failed"),
+        ("Never", "restartPolicy: OnFailure".into(), "Pending"),
+        ("Never", rules(3), "Pending"),
+        ("Never", rules(4), "Failed"),
+    ] {
+        assert_eq!(
+            after_failing(of_pod, &of_container),
+            phase,
+            "{of_pod}, {of_container}"
+        );
+    }
+}
+
+#[test]
 fn probes_decide_when_a_container_has_started_and_is_ready() {
     let spec = "{containers: [{name: app, image: i, imagePullPolicy: Never, \
                 startupProbe: {initialDelaySeconds: 1, periodSeconds: 2, failureThreshold: 3}, \

@@ -94,18 +94,6 @@ fn a_pod_needs_containers_with_names_and_images() {
             ],
         ),
         (
-            |s| main(s).restart_policy = Some("Always".into()),
-            &["spec.containers[0].restartPolicy: Forbidden"],
-        ),
-        (
-            |s| s.init_containers[0].restart_policy = Some("Always".into()),
-            &[],
-        ),
-        (
-            |s| s.init_containers[0].restart_policy = Some("Never".into()),
-            &["spec.initContainers[0].restartPolicy: Unsupported value: \"Never\""],
-        ),
-        (
             |s| s.restart_policy = "Sometimes".into(),
             &["spec.restartPolicy: Unsupported value"],
         ),
@@ -115,6 +103,71 @@ fn a_pod_needs_containers_with_names_and_images() {
                 "spec.ephemeralContainers[0].name: Required value",
                 "spec.ephemeralContainers: Forbidden: cannot be set on create",
             ],
+        ),
+    ]);
+}
+
+#[test]
+fn a_container_may_have_a_restart_policy_of_its_own_and_exceptions_to_it() {
+    fn with(container: &mut Container, action: &str, operator: &str, values: Vec<i32>) {
+        container.restart_policy = Some("Never".into());
+        container.restart_policy_rules.push(ContainerRestartRule {
+            action: action.into(),
+            exit_codes: Some(ContainerRestartRuleOnExitCodes {
+                operator: operator.into(),
+                values,
+            }),
+        });
+    }
+    check(&[
+        (|s| main(s).restart_policy = Some("Always".into()), &[]),
+        (|s| main(s).restart_policy = Some("OnFailure".into()), &[]),
+        (
+            |s| s.init_containers[0].restart_policy = Some("Always".into()),
+            &[],
+        ),
+        (
+            |s| s.init_containers[0].restart_policy = Some("Never".into()),
+            &[],
+        ),
+        (
+            |s| main(s).restart_policy = Some("Sometimes".into()),
+            &[
+                "spec.containers[0].restartPolicy: Unsupported value: \"Sometimes\": supported values: \"Always\", \"OnFailure\", \"Never\"",
+            ],
+        ),
+        (|s| with(main(s), "Restart", "In", vec![42]), &[]),
+        (
+            |s| with(&mut s.init_containers[0], "Restart", "NotIn", vec![0]),
+            &[],
+        ),
+        (
+            |s| {
+                with(main(s), "Restart", "In", vec![42]);
+                main(s).restart_policy = None;
+            },
+            &[
+                "spec.containers[0].restartPolicy: Required value: must specify restartPolicy when restart rules are used",
+            ],
+        ),
+        (
+            |s| with(main(s), "Stop", "Equals", (0..256).collect()),
+            &[
+                "spec.containers[0].restartPolicyRules[0].action: Unsupported value: \"Stop\": supported values: \"Restart\"",
+                "spec.containers[0].restartPolicyRules[0].exitCodes.operator: Unsupported value: \"Equals\"",
+                "spec.containers[0].restartPolicyRules[0].exitCodes.values: Too many: must have at most 255 items",
+            ],
+        ),
+        (
+            |s| {
+                with(main(s), "Restart", "In", vec![1]);
+                main(s).restart_policy_rules[0].exit_codes = None;
+            },
+            &["spec.containers[0].restartPolicyRules[0].exitCodes: Required value: must be specified"],
+        ),
+        (
+            |s| (0..21).for_each(|code| with(main(s), "Restart", "In", vec![code])),
+            &["spec.containers[0].restartPolicyRules: Too many: must have at most 20 items"],
         ),
     ]);
 }
