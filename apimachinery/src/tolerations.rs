@@ -17,13 +17,17 @@ pub fn tolerates(toleration: &Toleration, taint: &Taint) -> bool {
     effect && key && value
 }
 
+/// Whether any of the tolerations covers the taint.
+pub fn tolerated(tolerations: &[Toleration], taint: &Taint) -> bool {
+    tolerations.iter().any(|toleration| tolerates(toleration, taint))
+}
+
 /// The first of the taints that none of the tolerations covers.
 pub fn untolerated<'a>(
     taints: impl IntoIterator<Item = &'a Taint>,
     tolerations: &[Toleration],
 ) -> Option<&'a Taint> {
-    let covered = |taint: &Taint| tolerations.iter().any(|toleration| tolerates(toleration, taint));
-    taints.into_iter().find(|taint| !covered(taint))
+    taints.into_iter().find(|taint| !tolerated(tolerations, taint))
 }
 
 /// How long a Pod may stay on a Node with these `NoExecute` taints.

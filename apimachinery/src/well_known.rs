@@ -54,6 +54,8 @@ pub const EXCLUDE_DISRUPTION: &str = "node.kubernetes.io/exclude-disruption";
 pub const NO_EXECUTE: &str = "NoExecute";
 /// The effect of a taint that keeps new Pods away.
 pub const NO_SCHEDULE: &str = "NoSchedule";
+/// The effect of a taint that only asks new Pods to go elsewhere.
+pub const PREFER_NO_SCHEDULE: &str = "PreferNoSchedule";
 
 /// The Namespace of the Leases that Nodes renew.
 pub const NODE_LEASE_NAMESPACE: &str = "kube-node-lease";

@@ -1,6 +1,6 @@
 //! [`Diagnosis`]: why no node takes a Pod, in the words of Kubernetes' events.
 //!
-//! "0/5 nodes are available: 2 Insufficient cpu, 3 node(s) had untolerated taint {dedicated: gpu}."
+//! "0/5 nodes are available: 2 Insufficient cpu, 3 node(s) had untolerated taint(s)."
 
 use crate::framework::{Rejection, Status};
 use crate::registry::PluginSet;

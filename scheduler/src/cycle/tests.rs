@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::pod::PodInfo;
-use crate::snapshot::{NO_SCHEDULE, PREFER_NO_SCHEDULE, Placement};
+use crate::snapshot::Placement;
 use crate::testing::{Amounts, api_node, class, info, taint, toleration};
+use apimachinery::well_known::{NO_SCHEDULE, PREFER_NO_SCHEDULE};
 use component_base::rng::Seed;
 use proptest::prelude::*;
 use proto::Kind;
@@ -185,6 +186,6 @@ fn the_message_counts_every_reason_of_every_node() {
     assert_eq!(
         evaluation.diagnose(&plugins, &class, &snapshot).message,
         "0/5 nodes are available: 1 node(s) were unschedulable, 2 Insufficient cpu, \
-         2 node(s) had untolerated taint {gpu: yes}."
+         2 node(s) had untolerated taint(s)."
     );
 }

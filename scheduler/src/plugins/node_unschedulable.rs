@@ -3,11 +3,11 @@
 //! Filter. After `kubectl cordon node-1`, only Pods that tolerate the taint `node.kubernetes.io/unschedulable` go to node-1.
 //! <https://kubernetes.io/docs/concepts/architecture/nodes/#manual-node-administration>
 
-use super::tolerations::tolerated;
 use crate::framework::{ClusterEvent, EventSet, Filter, Plugin, PreFilter, PreFiltered, Rejection};
 use crate::pod::PodClass;
-use crate::snapshot::{NO_SCHEDULE, Node, Snapshot};
-use apimachinery::well_known::TAINT_UNSCHEDULABLE;
+use crate::snapshot::{Node, Snapshot};
+use apimachinery::tolerations::tolerated;
+use apimachinery::well_known::{NO_SCHEDULE, TAINT_UNSCHEDULABLE};
 use proto::api::core::v1::Taint;
 
 const REASON: &str = "node(s) were unschedulable";

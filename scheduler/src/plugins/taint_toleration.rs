@@ -4,13 +4,17 @@
 //! likewise. `PreferNoSchedule` only costs score: the fewer such taints a Pod does not tolerate, the better.
 //! <https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/>
 
-use super::tolerations::tolerated;
 use crate::framework::{
     ClusterEvent, EventSet, Filter, Normalize, Plugin, PreFilter, PreFiltered, PreScore, Rejection, Score,
 };
 use crate::pod::PodClass;
-use crate::snapshot::{NO_EXECUTE, NO_SCHEDULE, Node, PREFER_NO_SCHEDULE, Snapshot};
+use crate::snapshot::{Node, Snapshot};
+use apimachinery::tolerations::{tolerated, untolerated};
+use apimachinery::well_known::{NO_EXECUTE, NO_SCHEDULE, PREFER_NO_SCHEDULE};
 use proto::api::core::v1::Toleration;
+
+/// Which taint it was Kubernetes no longer says since 1.35: it does not belong into the status of somebody's Pod.
+const REASON: &str = "node(s) had untolerated taint(s)";
 
 /// See the module.
 #[derive(Debug)]
@@ -41,13 +45,10 @@ impl PreFilter for TaintToleration {
 impl Filter for Tolerations<'_> {
     fn filter(&self, node: &Node) -> Result<(), Rejection> {
         let repels = |effect: &str| effect == NO_SCHEDULE || effect == NO_EXECUTE;
-        let mut taints = node.taints.iter().filter(|taint| repels(&taint.effect));
-        match taints.find(|taint| !tolerated(self.0, taint)) {
+        let taints = node.taints.iter().filter(|taint| repels(&taint.effect));
+        match untolerated(taints, self.0) {
             None => Ok(()),
-            Some(taint) => Err(Rejection::unresolvable(format!(
-                "node(s) had untolerated taint {{{}: {}}}",
-                taint.key, taint.value
-            ))),
+            Some(_) => Err(Rejection::unresolvable(REASON)),
         }
     }
 }
@@ -81,19 +82,11 @@ mod tests {
 
     #[test]
     fn a_node_turns_away_pods_that_do_not_tolerate_its_taints() {
-        let reject = |taint: &str| {
-            Err(Rejection::unresolvable(format!(
-                "node(s) had untolerated taint {taint}"
-            )))
-        };
+        let reject = || Err(Rejection::unresolvable(REASON));
         let gpu = toleration("dedicated", "Equal", "gpu", "NoSchedule");
         for (taints, tolerations, expected) in [
             (vec![], vec![], Ok(())),
-            (
-                vec![taint("dedicated", "gpu", NO_SCHEDULE)],
-                vec![],
-                reject("{dedicated: gpu}"),
-            ),
+            (vec![taint("dedicated", "gpu", NO_SCHEDULE)], vec![], reject()),
             (
                 vec![taint("dedicated", "gpu", NO_SCHEDULE)],
                 vec![gpu.clone()],
@@ -102,7 +95,7 @@ mod tests {
             (
                 vec![taint("dedicated", "gpu", NO_EXECUTE)],
                 vec![gpu.clone()],
-                reject("{dedicated: gpu}"),
+                reject(),
             ),
             (
                 vec![
@@ -110,7 +103,7 @@ mod tests {
                     taint("sick", "", NO_EXECUTE),
                 ],
                 vec![gpu],
-                reject("{sick: }"),
+                reject(),
             ),
             (vec![taint("full", "", PREFER_NO_SCHEDULE)], vec![], Ok(())),
             (

@@ -12,7 +12,7 @@ mod ports;
 mod resources;
 
 pub use changes::Seen;
-pub use node::{NO_EXECUTE, NO_SCHEDULE, Node, PREFER_NO_SCHEDULE};
+pub use node::Node;
 pub use ports::{HostPort, UsedPorts};
 pub use resources::Resources;
 

@@ -4,17 +4,11 @@ use super::resources::read_allocatable;
 use super::{Resources, UsedPorts};
 use crate::framework::{ClusterEvent, EventSet};
 use crate::pod::PodClass;
+use apimachinery::well_known::PREFER_NO_SCHEDULE;
 use proto::Kind;
 use proto::api::core::v1::{self as core, Taint};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// The taint effect that turns away new Pods.
-pub const NO_SCHEDULE: &str = "NoSchedule";
-/// The taint effect that also evicts Pods.
-pub const NO_EXECUTE: &str = "NoExecute";
-/// The taint effect that only asks Pods to go elsewhere.
-pub const PREFER_NO_SCHEDULE: &str = "PreferNoSchedule";
 
 /// A node as the plugins see it. Which Pods are on it, nobody asks yet; only what they take together.
 #[derive(Clone, Debug, Default, PartialEq)]

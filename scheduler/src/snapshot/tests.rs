@@ -4,6 +4,7 @@ use super::*;
 use crate::framework::ClusterEvent;
 use crate::pod::Classes;
 use crate::testing::{Amounts, api_node, class, info, taint};
+use apimachinery::well_known::PREFER_NO_SCHEDULE;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
