@@ -12,6 +12,7 @@ use crate::delta::Delta;
 use crate::key::ObjectKey;
 use crate::store::{KindStore, Store};
 use apimachinery::kinds;
+use apimachinery::owner::is_controlled_by;
 use prost::DecodeError;
 use proto::meta::v1::ObjectMeta;
 use proto::{Kind, Object};
@@ -238,7 +239,7 @@ impl Cache {
     /// The objects of kind `K` whose *controller* is `uid`.
     pub fn controlled<K: Kind>(&self, uid: &str) -> impl Iterator<Item = &Arc<K>> {
         self.owned::<K>(uid)
-            .filter(move |object| controller_of(Kind::meta(&***object)).is_some_and(|owner| owner.uid == uid))
+            .filter(move |object| is_controlled_by(Kind::meta(&***object), uid))
     }
 
     /// Applies what the informer tells; gives the change that it makes, if any. An object of a kind that is not held
@@ -343,14 +344,6 @@ impl Cache {
         let store: &dyn Any = &**self.stores.get(&K::NUMBER)?;
         store.downcast_ref()
     }
-}
-
-/// The owner reference that has `controller: true`.
-/// <https://kubernetes.io/docs/concepts/overview/working-with-objects/owners-dependents/>
-pub fn controller_of(meta: &ObjectMeta) -> Option<&proto::meta::v1::OwnerReference> {
-    meta.owner_references
-        .iter()
-        .find(|owner| owner.controller == Some(true))
 }
 
 #[cfg(test)]
@@ -474,7 +467,7 @@ mod tests {
         assert!(!event.is_of_spec());
         let owners: Vec<_> = event
             .metas()
-            .filter_map(controller_of)
+            .filter_map(apimachinery::owner::controller_of)
             .map(|o| o.uid.as_str())
             .collect();
         assert_eq!(owners, ["rs-1", "rs-2"]);

@@ -187,14 +187,7 @@ impl Runtime {
 
     fn report(&self) {
         let cache = self.engine.cache();
-        if cache.synced() {
-            self.progress.reach(cache.revision());
-            if !self.progress.readiness().is_ready() {
-                self.progress.ready();
-            }
-        } else if self.progress.readiness().is_ready() {
-            self.progress.not_ready("listing the objects again");
-        }
+        self.progress.shows(cache.synced(), cache.revision());
         self.metrics.report(&self.engine);
     }
 }

@@ -84,6 +84,16 @@ impl Progress {
         self.shared.readiness.subscribe()
     }
 
+    /// The component works from a cache of the cluster: whether that shows the cluster, and at which revision.
+    pub fn shows(&self, synced: bool, revision: i64) {
+        if synced {
+            self.reach(revision);
+            self.ready();
+        } else if self.shared.readiness.borrow().is_ready() {
+            self.not_ready("listing the objects again");
+        }
+    }
+
     /// The component has reached `revision`. An older one than before changes nothing.
     pub fn reach(&self, revision: i64) {
         self.shared.revision.fetch_max(revision, Ordering::Relaxed);
@@ -110,6 +120,18 @@ mod tests {
         assert!(follower.has_changed().unwrap() && progress.readiness().is_ready());
         progress.reach(7);
         progress.reach(5);
+        assert_eq!(progress.revision(), 7);
+    }
+
+    #[test]
+    fn a_component_is_ready_while_its_cache_shows_the_cluster() {
+        let progress = Progress::new("starting");
+        progress.shows(false, 0);
+        assert_eq!(progress.readiness().reason(), "starting");
+        progress.shows(true, 7);
+        assert!(progress.readiness().is_ready());
+        progress.shows(false, 7);
+        assert_eq!(progress.readiness().reason(), "listing the objects again");
         assert_eq!(progress.revision(), 7);
     }
 }

@@ -130,13 +130,15 @@ impl Shell {
             }
             let rest = self.rest();
             tokio::select! {
+                // In this order always, so that a run can be repeated.
+                biased;
                 () = shutdown.cancelled() => return,
+                Some(command) = commands.recv() => command.run(&mut self.kubelet, self.clock.wall()),
+                Some(landed) = self.flights.join_next(), if !self.flights.is_empty() => self.land(landed),
                 delta = self.informer.next() => match delta {
                     Some(delta) => self.apply(delta),
                     None => return,
                 },
-                Some(landed) = self.flights.join_next(), if !self.flights.is_empty() => self.land(landed),
-                Some(command) = commands.recv() => command.run(&mut self.kubelet, self.clock.wall()),
                 () = self.clock.sleep(rest) => {}
             }
         }

@@ -66,7 +66,10 @@ impl Loop {
             self.report();
             let due = self.engine.queue().next_due().filter(|_| self.engine.synced());
             tokio::select! {
+                // In this order always, so that a run can be repeated.
+                biased;
                 () = shutdown.cancelled() => break,
+                Some(question) = asked.recv() => question.answer(&mut self.engine),
                 Some(flown) = self.flights.join_next(), if !self.flights.is_empty() => match flown {
                     Ok(flown) => self.land(flown),
                     Err(error) => std::panic::resume_unwind(error.into_panic()),
@@ -75,7 +78,6 @@ impl Loop {
                     Some(delta) => self.apply(&delta),
                     None => break,
                 },
-                Some(question) = asked.recv() => question.answer(&mut self.engine),
                 () = self.clock.sleep_until(due.unwrap_or_else(|| self.clock.now())), if due.is_some() && self.has_room() => {}
                 () = tokio::task::yield_now(), if busy => {}
             }
@@ -181,14 +183,7 @@ impl Loop {
     }
 
     fn report(&self) {
-        if self.engine.synced() {
-            self.progress.reach(self.engine.revision());
-            if !self.progress.readiness().is_ready() {
-                self.progress.ready();
-            }
-        } else if self.progress.readiness().is_ready() {
-            self.progress.not_ready("listing the objects again");
-        }
+        self.progress.shows(self.engine.synced(), self.engine.revision());
         self.metrics.report(&self.engine, self.batches);
     }
 }

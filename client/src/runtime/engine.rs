@@ -102,6 +102,9 @@ pub(super) struct Engine {
     waiting: BTreeMap<Place, Wait>,
     /// Changes that came while the cache showed no single revision. Their keys can be told only after.
     held: Vec<CacheEvent>,
+    /// Whether what keys wait for may have come since they were last looked at. Looking costs a pass over all of them,
+    /// so it is done once before the next step, not for every delta.
+    moved: bool,
 }
 
 impl Engine {
@@ -117,6 +120,7 @@ impl Engine {
             causes: HashMap::new(),
             waiting: BTreeMap::new(),
             held: Vec::new(),
+            moved: false,
         }
     }
 
@@ -165,7 +169,7 @@ impl Engine {
                 }
             }
         }
-        self.release();
+        self.moved = true;
     }
 
     fn enqueue(&mut self, event: &CacheEvent) {
@@ -190,6 +194,9 @@ impl Engine {
     pub(super) fn step(&mut self, now: Instant, wall: Timestamp) -> Step {
         if !self.cache.synced() {
             return Step::Idle;
+        }
+        if std::mem::take(&mut self.moved) {
+            self.release();
         }
         let Some((lane, key)) = self.queue.pop(now) else {
             return Step::Idle;
@@ -241,7 +248,7 @@ impl Engine {
             self.succeed(&job, now);
         }
         self.waiting.insert((job.lane, job.key), wait);
-        self.release();
+        self.moved = true;
     }
 
     /// Whether the server must be asked for its newest revision; the answer goes to [`Engine::fence`].
@@ -261,7 +268,7 @@ impl Engine {
             }
             None => wait.fence = Fence::Wanted,
         });
-        self.release();
+        self.moved = true;
     }
 
     fn turn_fences(&mut self, from: Fence, turn: impl Fn(&mut Wait)) -> bool {
@@ -304,9 +311,6 @@ impl Engine {
 
     /// Lets keys go on for which the cache shows what they waited for.
     fn release(&mut self) {
-        if !self.cache.synced() || self.waiting.is_empty() {
-            return;
-        }
         let cache = &self.cache;
         let is_over = |wait: &Wait| {
             wait.fence == Fence::Unneeded

@@ -1,6 +1,6 @@
 //! A controller small enough to see through: keeps `spec.replicas` Pods for every ReplicaSet.
 
-use client::cache::controller_of;
+use apimachinery::owner::controller_of;
 use client::controller::WRITTEN_NAME;
 use client::{Action, Cache, CacheEvent, Controller, EventKind, ObjectKey, Plan, Watch};
 use jiff::Timestamp;
