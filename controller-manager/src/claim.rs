@@ -20,6 +20,9 @@ pub(crate) fn keys_of<K: Kind>(
     selector: impl Fn(&K) -> LabelSelector,
 ) -> Vec<ObjectKey> {
     let mut keys = Vec::new();
+    if still_unclaimed(event) {
+        return keys;
+    }
     for meta in event.metas() {
         if let Some(owner) = controller_of(meta) {
             let found = cache.get::<K>(&meta.namespace, &owner.name);
@@ -36,6 +39,19 @@ pub(crate) fn keys_of<K: Kind>(
     }
     keys.dedup();
     keys
+}
+
+/// Whether an object had no controller before, has none now, and nothing changed by which one could claim it: as when the
+/// kubelet of a Pod that nobody owns writes its status. Then no selector needs to be looked at.
+fn still_unclaimed(event: &CacheEvent) -> bool {
+    let (Some(before), Some(after)) = (event.meta_before(), event.meta_after()) else {
+        return false;
+    };
+    let what_counts = |meta: &ObjectMeta| (meta.uid.clone(), meta.deletion_timestamp);
+    controller_of(before).is_none()
+        && controller_of(after).is_none()
+        && before.labels == after.labels
+        && what_counts(before) == what_counts(after)
 }
 
 /// A controller's claim on the objects that its selector matches.
@@ -80,6 +96,8 @@ impl Claim {
         let meta = object.meta();
         let mut owners = meta.owner_references.clone();
         if self.matches(meta) && !self.owns(meta) && self.may_adopt(meta) {
+            // It may name us already, though not as its controller.
+            owners.retain(|owner| owner.uid != self.reference.uid);
             owners.push(self.reference.clone());
         } else if self.owns(meta) && !self.matches(meta) && !self.going {
             owners.retain(|owner| owner.uid != self.reference.uid);

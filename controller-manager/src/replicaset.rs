@@ -66,7 +66,7 @@ impl Controller for ReplicaSetController {
         let namespace = cache.get::<Namespace>("", rs.namespace());
         let observed = Observed {
             rs,
-            pods: cache.owned::<Pod>(rs.uid()).cloned().collect(),
+            pods: cache.controlled::<Pod>(rs.uid()).cloned().collect(),
             orphans: cache.by_index::<Pod>(ORPHANS, rs.namespace()).cloned().collect(),
             namespace_is_going: namespace
                 .is_some_and(|namespace| namespace.meta().deletion_timestamp.is_some()),
@@ -84,7 +84,7 @@ fn selector(rs: &ReplicaSet) -> LabelSelector {
 /// What a ReplicaSet is reconciled from.
 struct Observed<'a> {
     rs: &'a ReplicaSet,
-    /// All Pods that name the ReplicaSet as an owner.
+    /// All Pods whose controller the ReplicaSet is.
     pods: Vec<Arc<Pod>>,
     /// The Pods of the namespace that no controller owns.
     orphans: Vec<Arc<Pod>>,
@@ -228,6 +228,7 @@ mod tests {
     use client::testing::World;
     use proptest::prelude::*;
     use proto::api::core::v1::PodStatus;
+    use proto::meta::v1::OwnerReference;
     use std::time::Duration;
 
     fn world() -> World {
@@ -325,6 +326,31 @@ mod tests {
         assert_eq!(controller_of(stray.meta()).unwrap().uid, rs.uid());
         assert_eq!(world.list::<Pod>().len(), 3);
         assert!(controller_of(world.get::<Pod>(NAMESPACE, "other").unwrap().meta()).is_none());
+    }
+
+    #[test]
+    fn a_pod_that_names_it_as_owner_but_not_as_controller_counts_once_and_is_adopted() {
+        let mut world = world();
+        let rs = world.add(&replica_set("web", 0));
+        let mut stray = pod("stray", "web");
+        stray.metadata_mut().owner_references.push(OwnerReference {
+            controller: None,
+            ..controller_ref(&rs)
+        });
+        world.add(&stray);
+        world.edit::<ReplicaSet>(NAMESPACE, "web", |rs| {
+            rs.spec.get_or_insert_default().replicas = Some(1);
+        });
+        settle(&mut world);
+        let owners = &world
+            .get::<Pod>(NAMESPACE, "stray")
+            .unwrap()
+            .metadata
+            .unwrap()
+            .owner_references;
+        assert_eq!(owners[..], [controller_ref(&rs)]);
+        assert_eq!(live_pods(&world).len(), 1);
+        assert_eq!(status_of(&world).replicas, 1);
     }
 
     #[test]

@@ -74,7 +74,7 @@ impl Controller for DeploymentController {
         let Some(deployment) = cache.get_key::<Deployment>(key) else {
             return Plan::none();
         };
-        let owned = cache.owned::<ReplicaSet>(deployment.uid()).cloned();
+        let owned = cache.controlled::<ReplicaSet>(deployment.uid()).cloned();
         let orphans = cache
             .by_index::<ReplicaSet>(ORPHANS, deployment.namespace())
             .cloned();
