@@ -84,16 +84,16 @@ impl Controller for GarbageCollector {
 
 /// Whether the change is of what this controller decides by. Most are not: statuses, labels.
 fn matters(event: &CacheEvent) -> bool {
-    let decisive = |meta: &ObjectMeta| {
-        let meta = meta.clone();
-        (
-            meta.uid,
-            meta.owner_references,
-            meta.finalizers,
-            meta.deletion_timestamp,
-        )
-    };
     event.meta_before().map(decisive) != event.meta_after().map(decisive)
+}
+
+fn decisive(meta: &ObjectMeta) -> (&str, &[OwnerReference], &[String], bool) {
+    (
+        &meta.uid,
+        &meta.owner_references,
+        &meta.finalizers,
+        is_being_deleted(meta),
+    )
 }
 
 /// How an owner stands.
