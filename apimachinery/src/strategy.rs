@@ -36,18 +36,6 @@ pub enum Subresource {
     Scale,
 }
 
-impl Subresource {
-    /// As requests spell it: empty, `status` or `scale`.
-    pub fn parse(text: &str) -> Option<Self> {
-        Some(match text {
-            "" => Self::None,
-            "status" => Self::Status,
-            "scale" => Self::Scale,
-            _ => return None,
-        })
-    }
-}
-
 /// Why an object is not let in.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Rejection {

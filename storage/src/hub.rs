@@ -6,7 +6,7 @@
 //! touches. Ringing is one atomic operation and never waits, whatever the watch does; a bell that has not been answered
 //! since is not rung again. A watch that nothing concerns costs nothing.
 //!
-//! Invariant: when [`Bell::answer`] tells a watch that it has seen all it had to see, nothing that concerns it lies
+//! Invariant: when [`Subscription::answer`] tells a watch that it has seen all it had to see, nothing that concerns it lies
 //! between its last answer and the revision it is given.
 
 use crate::event::Batch;

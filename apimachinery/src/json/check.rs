@@ -39,11 +39,20 @@ struct Checker {
 
 impl Checker {
     fn fault(&mut self, mut fault: Fault) {
-        let mut path = self.path.clone();
-        path.append(&mut fault.path);
-        fault.path = path;
+        // What a stranger sends may have a fault in every other byte.
         if self.found.faults.len() < MAX_FAULTS {
-            self.found.faults.push(fault);
+            let mut path = self.path.clone();
+            path.append(&mut fault.path);
+            self.found.faults.push(Fault { path, ..fault });
+        }
+    }
+
+    fn unknown(&mut self, number: u32) {
+        if self.found.unknown.len() < MAX_FAULTS {
+            let mut path = self.path.clone();
+            path.push(Segment::Field(number.to_string()));
+            let fault = Fault::new(FaultKind::UnknownField, "no field has this number");
+            self.found.unknown.push(Fault { path, ..fault });
         }
     }
 
@@ -88,17 +97,7 @@ impl Checker {
                     Ok(bytes) => self.records(message, inner, counts, bytes),
                     Err(fault) => self.fault(*fault),
                 },
-                Target::Unknown => {
-                    self.path.push(Segment::Field(number.to_string()));
-                    if self.found.unknown.len() < MAX_FAULTS {
-                        let fault = Fault::new(FaultKind::UnknownField, "no field has this number");
-                        self.found.unknown.push(Fault {
-                            path: self.path.clone(),
-                            ..fault
-                        });
-                    }
-                    self.path.pop();
-                }
+                Target::Unknown => self.unknown(number),
             }
         }
     }

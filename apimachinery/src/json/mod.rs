@@ -6,7 +6,7 @@
 //!
 //! - [`to_json`], [`to_json_pretty`], [`to_value`], [`to_yaml`]: what kubectl shows.
 //! - [`from_json`], [`from_json_as`], [`from_value`], [`from_value_as`], [`yaml::documents`]: what kubectl sends.
-//! - [`check_wire`], [`unknown_fields`], [`canonical`]: what any client may send.
+//! - [`check_wire`], [`canonical`]: what any client may send.
 //!
 //! Objects are named by their arm in `orrery.v1.Object` ([`proto::Kind::NUMBER`]); other messages (`Status`,
 //! `DeleteOptions`) go through [`Message`].
@@ -124,15 +124,11 @@ pub fn canonical(number: u32, bytes: &[u8]) -> Result<Bytes, Faults> {
     from_json_as(number, &json, Unknown::Strict).map(|decoded| decoded.bytes)
 }
 
-/// Whether the bytes are a well-formed object: wire types, lengths, UTF-8, times, embedded JSON, depth. Names every
-/// field that is not. Fields that the schema does not have are fine here; [`unknown_fields`] names them.
-pub fn check_wire(number: u32, bytes: &[u8]) -> Result<(), Faults> {
+/// Whether the bytes are a well-formed object: wire types, lengths, UTF-8, times, embedded JSON, depth. The error names
+/// every field that is not. Fields that the schema does not have are no faults: their paths, at most [`MAX_FAULTS`], are
+/// given back (`spec.containers[0].99`).
+pub fn check_wire(number: u32, bytes: &[u8]) -> Result<Vec<String>, Faults> {
     arm(number)?.check_wire(bytes)
-}
-
-/// The paths of the fields that the schema does not have, at most [`MAX_FAULTS`]: `spec.containers[0].99`.
-pub fn unknown_fields(number: u32, bytes: &[u8]) -> Vec<String> {
-    arm(number).map_or_else(|_| Vec::new(), |message| message.unknown_fields(bytes))
 }
 
 fn arm(number: u32) -> Result<&'static Message, Fault> {
@@ -175,20 +171,13 @@ impl Message {
     }
 
     /// As the function [`check_wire`].
-    pub fn check_wire(&'static self, bytes: &[u8]) -> Result<(), Faults> {
-        match check::check(self, bytes).faults {
-            faults if faults.is_empty() => Ok(()),
-            faults => Err(Faults(faults)),
+    pub fn check_wire(&'static self, bytes: &[u8]) -> Result<Vec<String>, Faults> {
+        let found = check::check(self, bytes);
+        if found.faults.is_empty() {
+            Ok(found.unknown.iter().map(Fault::field).collect())
+        } else {
+            Err(Faults(found.faults))
         }
-    }
-
-    /// As the function [`unknown_fields`].
-    pub fn unknown_fields(&'static self, bytes: &[u8]) -> Vec<String> {
-        check::check(self, bytes)
-            .unknown
-            .iter()
-            .map(Fault::field)
-            .collect()
     }
 }
 

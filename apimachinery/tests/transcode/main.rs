@@ -99,8 +99,7 @@ where
     Open: DeserializeOwned + Serialize,
 {
     let name = message.full_name();
-    message.check_wire(made).unwrap();
-    assert_eq!(message.unknown_fields(made), Vec::<String>::new());
+    assert_eq!(message.check_wire(made), Ok(Vec::new()));
 
     // Our own forms.
     let printed = json(message, made);

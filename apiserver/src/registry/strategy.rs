@@ -16,8 +16,7 @@ pub(crate) use apimachinery::strategy::Subresource as Part;
 /// Refuses what is too large, malformed or unknown to the schema, each fault by its path. `number` is an arm of `Object`.
 pub(crate) fn check_sent(number: u32, value: &Bytes) -> Result<()> {
     check_size(value)?;
-    json::check_wire(number, value).map_err(|faults| unreadable(&faults))?;
-    let unknown = json::unknown_fields(number, value);
+    let unknown = json::check_wire(number, value).map_err(|faults| unreadable(&faults))?;
     if unknown.is_empty() {
         return Ok(());
     }
