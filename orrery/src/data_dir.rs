@@ -9,10 +9,14 @@
 
 use crate::up::supervisor::Spec;
 use anyhow::{Context, Result, bail};
+use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
+
+/// How often `orrery up` tries to take its lock: one who only asks holds it for microseconds, so this is more than enough.
+const LOCK_TRIES: usize = 100;
 
 /// A component that `orrery up` started.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,20 +95,38 @@ impl DataDir {
         self.0.join("run/components.json")
     }
 
+    fn lock_file(&self) -> PathBuf {
+        self.0.join("run/up.lock")
+    }
+
+    /// Whether an `orrery up` uses the directory.
+    fn in_use(&self) -> bool {
+        let file = File::open(self.lock_file());
+        file.is_ok_and(|file| flock(&file, FlockOperation::NonBlockingLockShared).is_err())
+    }
+
     /// Makes the directory, and takes it for this process.
     pub fn lock(&self) -> Result<Lock> {
         for part in ["run", "logs"] {
             let dir = self.0.join(part);
             fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
         }
-        let path = self.0.join("run/up.lock");
+        let path = self.lock_file();
         let mut file = File::options()
             .create(true)
             .truncate(false)
             .read(true)
             .write(true)
             .open(&path)?;
-        if rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_err() {
+        // A command that asks whether anybody holds the lock holds it itself for a moment.
+        let taken = (0..LOCK_TRIES).any(|_| {
+            let taken = flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok();
+            if !taken {
+                std::thread::yield_now();
+            }
+            taken
+        });
+        if !taken {
             let mut holder = String::new();
             file.read_to_string(&mut holder)?;
             bail!(
@@ -139,7 +161,8 @@ impl DataDir {
         fs::rename(&draft, &path).with_context(|| format!("cannot write {}", path.display()))
     }
 
-    /// What runs, as the last `orrery up` said it.
+    /// What runs, as the last `orrery up` said it. When that is no longer there, neither are its components: their
+    /// process ids may be others' by now.
     pub fn read_running(&self) -> Result<Running> {
         let path = self.running();
         let text = fs::read(&path).with_context(|| {
@@ -148,8 +171,14 @@ impl DataDir {
                 self.0.display()
             )
         })?;
-        serde_json::from_slice(&text)
-            .with_context(|| format!("{} is not what `orrery up` writes", path.display()))
+        let mut running: Running = serde_json::from_slice(&text)
+            .with_context(|| format!("{} is not what `orrery up` writes", path.display()))?;
+        if !self.in_use() {
+            for component in &mut running.components {
+                component.pid = None;
+            }
+        }
+        Ok(running)
     }
 }
 
@@ -176,7 +205,7 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let dir = DataDir::new(Some(temp.path().into())).unwrap();
         assert!(dir.read_running().unwrap_err().to_string().contains("orrery up"));
-        let _lock = dir.lock().unwrap();
+        let lock = dir.lock().unwrap();
         let component = Component {
             name: "scheduler".into(),
             pid: Some(7),
@@ -189,6 +218,10 @@ mod tests {
         };
         dir.write_running(&running).unwrap();
         assert_eq!(dir.read_running().unwrap(), running);
+        // As after SIGKILL: nobody was there to say that all is down.
+        drop(lock);
+        assert_eq!(dir.read_running().unwrap().components[0].pid, None);
+        dir.lock().unwrap();
     }
 
     #[test]

@@ -51,7 +51,7 @@ pub async fn run(args: Args, clock: Clock) -> Result<()> {
     let specs = specs(&args, &dir)?;
     let api = specs[0].address.clone();
     let shutdown = Shutdown::on_signals().context("cannot listen for Ctrl-C")?;
-    let (notices, heard) = mpsc::unbounded_channel();
+    let (notices, heard) = mpsc::channel(supervisor::NOTICES_WAITING);
     println!("orrery: API on {api}, state in {}", dir.path().display());
     let components = specs.iter().map(Component::down).collect();
     let supervisor = tokio::spawn(supervisor::supervise(

@@ -25,6 +25,9 @@ const FIRST_DELAY: Duration = Duration::from_millis(200);
 const MAX_DELAY: Duration = Duration::from_secs(5);
 /// A component that ran this long is taken to be well: its next death counts as its first.
 const WELL_AFTER: Duration = Duration::from_secs(10);
+/// How many notices and changes wait to be heard. A component brings two a restart, and restarts are spaced; more means
+/// that nobody listens, and then they are dropped.
+pub const NOTICES_WAITING: usize = 256;
 /// How long a component may take to stop by itself before it is killed.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 
@@ -95,22 +98,16 @@ pub async fn supervise(
     specs: Vec<Spec>,
     dir: DataDir,
     clock: Clock,
-    notices: mpsc::UnboundedSender<Notice>,
+    notices: mpsc::Sender<Notice>,
     stop: Shutdown,
 ) -> Result<()> {
     let program = std::env::current_exe().context("cannot find this program's own file")?;
-    let (changed, mut changes) = mpsc::channel(64);
+    let (changed, mut changes) = mpsc::channel(NOTICES_WAITING);
     let mut stops = Vec::new();
     let mut tasks = Vec::new();
-    let components = specs.iter().map(|spec| Component {
-        name: spec.name.into(),
-        pid: None,
-        address: spec.address.clone(),
-        restarts: 0,
-    });
     let mut running = Running {
         supervisor: std::process::id(),
-        components: components.collect(),
+        components: specs.iter().map(Component::down).collect(),
     };
     for (index, spec) in specs.into_iter().enumerate() {
         let own_stop = Shutdown::new();
@@ -143,7 +140,10 @@ pub async fn supervise(
                 let component: &mut Component = &mut running.components[index];
                 component.pid = pid;
                 component.restarts = restarts;
-                dir.write_running(&running)?;
+                // The components are more important than what `orrery ps` is told of them.
+                if let Err(error) = dir.write_running(&running) {
+                    tracing::warn!(error = format!("{error:#}"), "cannot say what runs");
+                }
             }
         }
     }
@@ -160,7 +160,7 @@ struct Keeper {
     program: std::path::PathBuf,
     dir: DataDir,
     clock: Clock,
-    notices: mpsc::UnboundedSender<Notice>,
+    notices: mpsc::Sender<Notice>,
     changed: mpsc::Sender<(usize, Option<u32>, u32)>,
 }
 
@@ -192,11 +192,12 @@ impl Keeper {
                     self.change(None, restarts).await;
                 }
                 Err(error) => {
-                    deaths += 1;
+                    // What cannot be started once is not tried again at once.
+                    deaths = (deaths + 1).max(2);
                     self.tell(Notice::Failed {
                         name,
                         why: format!("{error:#}"),
-                        delay: restart_delay(deaths + 1),
+                        delay: restart_delay(deaths),
                     });
                 }
             }
@@ -255,7 +256,7 @@ impl Keeper {
 
     fn tell(&self, notice: Notice) {
         // Nobody listens any more only while everything stops.
-        let _unheard = self.notices.send(notice);
+        let _unheard = self.notices.try_send(notice);
     }
 
     async fn change(&self, pid: Option<u32>, restarts: u32) {

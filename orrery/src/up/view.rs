@@ -166,7 +166,7 @@ fn project_node(node: &mut Node) {
 pub(super) async fn show(
     api: &str,
     mut components: Vec<Component>,
-    mut notices: mpsc::UnboundedReceiver<Notice>,
+    mut notices: mpsc::Receiver<Notice>,
     clock: &Clock,
 ) -> Result<()> {
     let client = Client::new(
@@ -198,7 +198,10 @@ pub(super) async fn show(
             }
             delta = informer.next() => {
                 let Some(delta) = delta else { break };
-                cache.apply(&delta)?;
+                if let Err(error) = cache.apply(&delta) {
+                    // A picture that lacks an object is no reason to stop the cluster.
+                    tracing::warn!(%error, "an object does not decode");
+                }
             }
             () = clock.sleep_until(next) => {
                 next = clock.now() + PERIOD;

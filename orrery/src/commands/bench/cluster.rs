@@ -6,7 +6,7 @@
 use super::Common;
 use crate::commands::ps;
 use crate::data_dir::{DataDir, Lock};
-use crate::up::supervisor::{Notice, supervise};
+use crate::up::supervisor::{NOTICES_WAITING, Notice, supervise};
 use crate::up::{self, supervisor};
 use anyhow::{Context, Result, bail};
 use client::{Client, ClientConfig};
@@ -42,7 +42,7 @@ pub(super) struct Cluster {
     /// Name and address of each component, apiserver first.
     pub(super) components: Vec<(&'static str, String)>,
     clock: Clock,
-    notices: mpsc::UnboundedReceiver<Notice>,
+    notices: mpsc::Receiver<Notice>,
     stop: Shutdown,
     supervisor: JoinHandle<Result<()>>,
     _lock: Lock,
@@ -74,7 +74,7 @@ impl Cluster {
             .map(|spec| (spec.name, spec.address.clone()))
             .collect();
         let stop = Shutdown::new();
-        let (sender, notices) = mpsc::unbounded_channel();
+        let (sender, notices) = mpsc::channel(NOTICES_WAITING);
         let started = clock.now();
         let supervisor = tokio::spawn(supervise(specs, data, clock.clone(), sender, stop.clone()));
         Ok(Self {

@@ -2,7 +2,7 @@
 
 use crate::commands::{kill, ps};
 use crate::data_dir::{DataDir, Lock};
-use crate::up::supervisor::{Notice, Spec, supervise};
+use crate::up::supervisor::{NOTICES_WAITING, Notice, Spec, supervise};
 use crate::up::{self, specs};
 use anyhow::{Context, Result, bail};
 use client::Client;
@@ -35,7 +35,7 @@ pub(super) struct Cluster {
     specs: Vec<Spec>,
     clock: Clock,
     seed: Seed,
-    notices: mpsc::UnboundedReceiver<Notice>,
+    notices: mpsc::Receiver<Notice>,
     shutdown: Shutdown,
     supervisor: JoinHandle<Result<()>>,
     /// Deaths that nobody asked for.
@@ -56,7 +56,7 @@ impl Cluster {
             seed: Some(seed.0),
         };
         let specs = specs(&args, &dir)?;
-        let (tell, notices) = mpsc::unbounded_channel();
+        let (tell, notices) = mpsc::channel(NOTICES_WAITING);
         let shutdown = Shutdown::new();
         let supervisor = supervise(specs.clone(), dir.clone(), clock.clone(), tell, shutdown.clone());
         let cluster = Self {
