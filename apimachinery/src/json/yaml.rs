@@ -3,7 +3,7 @@
 //! In: a file's text. Out: one tree a document, with the line that it starts on and the place of every field, so that
 //! an error found later still names its line. And back: a tree as kubectl prints it.
 //!
-//! Invariant: memory is bounded by [`MAX_NODES`] and [`MAX_REPLAYED`], whatever aliases the text plays with.
+//! Invariant: memory is bounded by `MAX_NODES` and `MAX_REPLAYED`, whatever aliases the text plays with.
 
 use super::fault::{Fault, FaultKind, Faults, Place, Segment};
 use super::schema::MAX_DEPTH;

@@ -1,8 +1,8 @@
 //! The semantics of the API over the watch cache: what Kubernetes does to an object when it is created, updated, patched,
 //! deleted, listed, watched. Knows no transport: requests and answers are `orrery.v1` messages, failures are `Status`.
 //!
-//! - [`plan`]: a write as a pure function from the present state; `create`, `update`, `patch`, `delete`, `pod` make them.
-//! - [`write`](mod@write), `batch`, `collection`, `evict`: run plans against the cache.
+//! - `plan`: a write as a pure function from the present state; `create`, `update`, `patch`, `delete`, `pod` make them.
+//! - `write`, `batch`, `collection`, `evict`: run plans against the cache.
 //! - `read`, `watch`, `history`: the requests that write nothing.
 //!
 //! Invariant: nothing but a plan's result is ever written, and a plan has seen the object that it replaces.
