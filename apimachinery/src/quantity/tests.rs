@@ -133,7 +133,7 @@ fn model(negative: bool, digits: u128, places: usize, suffix: &str) -> BigInt {
     };
     let value = (BigInt::from(digits) << twos) * BigInt::from(10).pow(tens);
     let divisor = BigInt::from(10).pow(places as u32);
-    let mut nanos = (&value + &divisor - BigInt::from(1)) / &divisor;
+    let mut nanos = (value + divisor.clone() - BigInt::from(1)) / divisor;
     let cap = BigInt::from(i64::MAX) * NANOS_PER_UNIT;
     if suffix.ends_with('i') && nanos > cap {
         nanos = cap;
