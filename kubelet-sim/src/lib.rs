@@ -9,7 +9,7 @@
 //! - [`node`]: what nodes are like, and their objects.
 //! - [`kubelet`]: all nodes and pods of the process, without I/O.
 //! - `faults`: the gRPC service that crashes and stops them.
-//! - [`run`]: carries deltas, results and commands to the kubelet, and its writes to the API.
+//! - `run`: carries deltas, results and commands to the kubelet, and its writes to the API.
 //!
 //! All state that matters is in the API: a process that is killed at any moment goes on where it was.
 

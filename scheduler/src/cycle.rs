@@ -6,7 +6,7 @@
 //! evaluation over the same snapshot would hold (a property test shows it). All nodes are always considered; upstream's
 //! sampling (`percentageOfNodesToScore`) is not needed for speed.
 //!
-//! Reasons are not kept, as almost nobody asks; [`Evaluation::diagnose`] and [`crate::explain`] ask the plugins again.
+//! Reasons are not kept, as almost nobody asks; [`Evaluation::diagnose`] and `crate::explain` ask the plugins again.
 
 use crate::diagnosis::{Diagnosis, Histogram};
 use crate::framework::{Filter, Normalize, PreFiltered, Rejection, Score};

@@ -4,9 +4,9 @@
 //! its own in a temporary directory and stops them again; an etcd that is on the `PATH` goes through the same load in
 //! the same run, so that a slow disk or a busy machine slows both.
 //!
-//! - [`writes`], [`watch`]: the API under load, beside etcd.
-//! - [`start`], [`memory`]: whole clusters.
-//! - [`cluster`], [`subject`], [`load`], [`report`]: what they share.
+//! - `writes`, `watch`: the API under load, beside etcd.
+//! - `start`, `memory`: whole clusters.
+//! - `cluster`, `subject`, `load`, `report`: what they share.
 
 mod cluster;
 mod etcd;

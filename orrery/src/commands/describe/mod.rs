@@ -1,7 +1,7 @@
 //! `orrery describe`: an object for people: what it is, how it does, and what happened to it.
 //!
 //! In: the object, what belongs to it, its Events. Out: sections as kubectl has them. A kind with sections of its own is a
-//! file and a row in [`sections`]; any other is shown field by field.
+//! file and a row in `sections`; any other is shown field by field.
 
 mod generic;
 mod namespace;
