@@ -4,6 +4,7 @@
 //! Invariant: a Namespace is let go only when the cache shows nothing in it.
 //! <https://kubernetes.io/docs/concepts/overview/working-with-objects/namespaces/>
 
+use crate::patch;
 use apimachinery::kinds::{self, KindInfo};
 use apimachinery::meta::{is_being_deleted, set_condition};
 use apimachinery::well_known::NAMESPACE_FINALIZER;
@@ -99,7 +100,8 @@ fn reconcile(namespace: &Namespace, content: &[Found<'_>], now: Timestamp) -> Pl
     if content.is_empty() && held {
         let finalizers = namespace.spec.iter().flat_map(|spec| &spec.finalizers);
         let left: Vec<_> = finalizers.filter(|name| *name != NAMESPACE_FINALIZER).collect();
-        let patch = json!({"spec": {"finalizers": left}});
+        // The list is replaced as a whole: nobody's finalizer may be lost that came meanwhile.
+        let patch = patch::of_spec(namespace.meta(), json!({"finalizers": left}));
         plan.push(Action::patch_key(
             ObjectKey::of(namespace),
             namespace.meta(),
