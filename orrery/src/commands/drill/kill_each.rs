@@ -153,7 +153,7 @@ async fn drill(args: &Args, clock: &Clock) -> Result<Report> {
             let want = run.want(&ledger.done);
             let converged = run.converge(&want).await;
             report.problems.extend(converged.err());
-            let end = run.recorder.state();
+            let end = run.state_after(ledger.newest).await?;
             report.against_no_faults =
                 Some(without_faults(&run, &end, Until::Done(ledger.done), clock).await?);
         }
@@ -183,7 +183,8 @@ async fn without_faults(run: &Run, end: &State, until: Until, clock: &Clock) -> 
         .map_err(|why| anyhow!("the load without faults: {why}"))?;
     let converged = other.converge(&other.want(&ledger.done)).await;
     converged.map_err(|why| anyhow!("the cluster without faults does not converge: {why}"))?;
-    let differences = same_end::compare(end, &other.recorder.state(), NAMESPACE);
+    let end_without = other.state_after(ledger.newest).await?;
+    let differences = same_end::compare(end, &end_without, NAMESPACE);
     drop(other);
     cluster.stop(false).await?;
     Ok(differences)
@@ -275,6 +276,16 @@ impl Run {
             .wait_until(&self.client, LOOK_EVERY, STORED_WITHIN, look)
             .await;
         stored.map_err(|why| anyhow!("the stored pods do not come up: {why}"))
+    }
+
+    /// The state once it shows every acknowledged write: what has converged may still lack the last of the notes.
+    async fn state_after(&self, newest: i64) -> Result<State> {
+        self.client
+            .clock()
+            .timeout(GIVE_UP_AFTER, self.recorder.wait_for(newest))
+            .await
+            .with_context(|| format!("the watch does not reach revision {newest}"))??;
+        Ok(self.recorder.state())
     }
 
     /// One fault, from the load before it to the checks after it.

@@ -35,7 +35,7 @@ pub(super) struct Ledger {
     /// How many steps each lane has done.
     pub(super) done: BTreeMap<Lane, u64>,
     /// The newest revision that was acknowledged.
-    newest: i64,
+    pub(super) newest: i64,
 }
 
 /// How far the lanes go.
