@@ -5,9 +5,7 @@
 
 use prost::Message;
 use prost_reflect::prost_types::{Any, FileDescriptorProto, FileDescriptorSet};
-use prost_reflect::{
-    DescriptorPool, DynamicMessage, MessageDescriptor, MethodDescriptor, ServiceDescriptor,
-};
+use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, MethodDescriptor, ServiceDescriptor};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use tonic::client::Grpc;
