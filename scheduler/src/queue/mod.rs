@@ -8,7 +8,8 @@
 //!    gated    backoff <── an event may help, too soon ─────────────────────┘
 //! ```
 //! Active Pods go by priority, then in the order in which they came. A Pod that fails waits 1 s before it is tried again,
-//! then 2 s, at most 10 s; one that no node would take waits until a cluster event may help it, at most 5 minutes.
+//! then 2 s, at most 10 s; one that no node would take waits until a cluster event may help it, at most 5 minutes, and is
+//! tried at once when that was its first try.
 //! Times are handed in, so a test needs no clock. Invariant: every Pod stands in exactly one place.
 //! <https://kubernetes.io/docs/concepts/scheduling-eviction/scheduling-framework/#queueing-hint>
 
@@ -180,7 +181,13 @@ impl Queue {
         let Some(mut queued) = self.take_out(key) else {
             return;
         };
-        queued.backoff_until = now + backoff(queued.attempts);
+        let failures = match place {
+            // Nothing was tried that an event could have told us beforehand: the first one that may help is taken at
+            // once. Upstream's idle scheduler does not wait either (`SchedulerPopFromBackoffQ`).
+            Place::Unschedulable(_) => queued.attempts.saturating_sub(1),
+            _ => queued.attempts,
+        };
+        queued.backoff_until = now + backoff(failures);
         let place = if queued.pod.gated { Place::Gated } else { place };
         self.put(queued, place, now);
     }
@@ -311,9 +318,12 @@ fn ready_place(queued: &Queued, now: Instant) -> Place {
     }
 }
 
-/// How long a Pod waits after so many attempts.
-fn backoff(attempts: u32) -> Duration {
-    let factor = 1u32.checked_shl(attempts.saturating_sub(1)).unwrap_or(u32::MAX);
+/// How long a Pod waits after so many failures that count.
+fn backoff(failures: u32) -> Duration {
+    let Some(doublings) = failures.checked_sub(1) else {
+        return Duration::ZERO;
+    };
+    let factor = 1u32.checked_shl(doublings).unwrap_or(u32::MAX);
     BACKOFF_FIRST.saturating_mul(factor).min(BACKOFF_LONGEST)
 }
 
