@@ -1,6 +1,6 @@
 //! `bench writes`: durable writes through gRPC, by the number of clients.
 //!
-//! Each client has a connection of its own, and replaces values of its own one after the other. A write counts when it
+//! Each client has a connection of its own unless `--share` says otherwise, and replaces values of its own one after the other. A write counts when it
 //! is acknowledged, which in both systems is after an fsync.
 
 use super::report::{Report, millis};
@@ -9,6 +9,7 @@ use super::{Bench, load};
 use crate::table::Table;
 use anyhow::Result;
 use serde::Serialize;
+use std::num::NonZeroUsize;
 
 /// Keys of each client: enough that both systems look them up and not only the last one.
 const SLOTS: usize = 16;
@@ -19,6 +20,9 @@ pub(super) struct Args {
     /// How many clients write at a time; a row each.
     #[arg(long, value_delimiter = ',', default_values_t = DEFAULT_CLIENTS)]
     clients: Vec<usize>,
+    /// How many clients share a connection, as the tasks of one process do; the same for both systems.
+    #[arg(long, default_value = "1", value_name = "CLIENTS")]
+    share: NonZeroUsize,
 }
 
 const DEFAULT_CLIENTS: [usize; 4] = [1, 16, 64, 256];
@@ -27,6 +31,7 @@ impl Default for Args {
     fn default() -> Self {
         Self {
             clients: DEFAULT_CLIENTS.into(),
+            share: NonZeroUsize::MIN,
         }
     }
 }
@@ -57,7 +62,7 @@ pub(super) async fn run(bench: &Bench, args: &Args) -> Result<Report> {
             bench
                 .progress
                 .now(format!("{clients} clients, {}", system.name()));
-            pair.push(measure(bench, system, clients).await?);
+            pair.push(measure(bench, system, clients, args.share).await?);
             bench.progress.step();
         }
         if let [orrery, etcd] = &mut pair[..] {
@@ -65,8 +70,10 @@ pub(super) async fn run(bench: &Bench, args: &Args) -> Result<Report> {
         }
         rows.extend(pair);
     }
-    let title =
-        format!("Durable writes of {VALUE_BYTES} bytes through gRPC, each client on its own connection");
+    let title = format!(
+        "Durable writes of {VALUE_BYTES} bytes through gRPC, {} clients to a connection",
+        args.share
+    );
     Report::new("writes", &title, &rows, &table(&rows), "")
 }
 
@@ -85,10 +92,12 @@ impl load::Client for Writer {
     }
 }
 
-async fn measure(bench: &Bench, system: System, clients: usize) -> Result<Row> {
+async fn measure(bench: &Bench, system: System, clients: usize, share: NonZeroUsize) -> Result<Row> {
     let subject = Subject::start(system, bench).await?;
+    let opened = (0..clients.div_ceil(share.get())).map(async |_| subject.connect().await);
+    let connections = futures::future::try_join_all(opened).await?;
     let writers = futures::future::try_join_all((0..clients).map(async |client| {
-        let mut connection = subject.connect().await?;
+        let mut connection = connections[client / share].clone();
         let first_slot = client * SLOTS;
         for slot in first_slot..first_slot + SLOTS {
             connection.create(slot).await?;
