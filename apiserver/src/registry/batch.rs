@@ -74,7 +74,7 @@ impl Registry {
                     result = self
                         .attempt(caller, operation, *cause)
                         .await
-                        .map(|(object, _)| object);
+                        .map(|written| written.object);
                 }
                 self.metrics()
                     .requested(operation.verb(), operation.kind(), &result);

@@ -31,6 +31,7 @@ mod watch;
 mod write;
 
 pub use watch::WatchFrames;
+pub use write::Written;
 
 use crate::metrics::Metrics;
 use apimachinery::wire::without_resource_version;

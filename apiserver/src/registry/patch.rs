@@ -27,7 +27,7 @@ pub(crate) fn plan(
     form: Type,
     text: String,
 ) -> Result<Plan> {
-    if form == Type::Unspecified {
+    if !matches!(form, Type::Json | Type::Merge) {
         return Err(errors::bad_request("type must be JSON or MERGE"));
     }
     Ok(Box::new(move |current| {
@@ -69,7 +69,7 @@ fn patched(number: u32, before: &Bytes, form: Type, text: &str) -> Result<Bytes>
         .map_err(|fault| errors::internal(format!("a stored object cannot be shown as JSON: {fault}")))?;
     let after: Value = match form {
         Type::Json => patch::json_patch(&before, text),
-        Type::Merge | Type::Unspecified => patch::merge_patch(&before, text),
+        _ => patch::merge_patch(&before, text),
     }
     .map_err(|error| Box::new(error.to_status()))?;
     let decoded = json::from_value_as(number, &after, Unknown::Strict)

@@ -79,42 +79,50 @@ impl Operation {
     }
 }
 
+/// What a write came to.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// The object afterwards; of one that is gone, its last state.
+    pub object: Object,
+    /// What happened to it.
+    pub effect: Effect,
+    /// What the writer should know, though nothing was refused.
+    pub warnings: Vec<String>,
+}
+
 impl Registry {
     /// Creates an object.
-    pub async fn create(&self, caller: &Caller, asked: CreateRequest) -> Result<Object> {
-        let (object, _) = self.perform(caller, &Operation::Create(asked)).await?;
-        Ok(object)
+    pub async fn create(&self, caller: &Caller, asked: CreateRequest) -> Result<Written> {
+        self.perform(caller, &Operation::Create(asked)).await
     }
 
     /// Replaces an object, its status or its scale.
-    pub async fn update(&self, caller: &Caller, asked: UpdateRequest) -> Result<Object> {
-        let (object, _) = self.perform(caller, &Operation::Update(asked)).await?;
-        Ok(object)
+    pub async fn update(&self, caller: &Caller, asked: UpdateRequest) -> Result<Written> {
+        self.perform(caller, &Operation::Update(asked)).await
     }
 
-    /// Changes a part of an object.
-    pub async fn patch(&self, caller: &Caller, asked: PatchRequest) -> Result<Object> {
-        let (object, _) = self.perform(caller, &Operation::Patch(asked)).await?;
-        Ok(object)
+    /// Changes a part of an object; server-side apply may create it.
+    pub async fn patch(&self, caller: &Caller, asked: PatchRequest) -> Result<Written> {
+        self.perform(caller, &Operation::Patch(asked)).await
     }
 
     /// Deletes an object, or marks it for deletion.
     pub async fn delete(&self, caller: &Caller, asked: DeleteRequest) -> Result<DeleteResponse> {
-        let (object, gone) = self.perform(caller, &Operation::Delete(asked)).await?;
+        let written = self.perform(caller, &Operation::Delete(asked)).await?;
         Ok(DeleteResponse {
-            object: Some(object),
-            gone,
+            object: Some(written.object),
+            gone: written.effect == Effect::Deleted,
         })
     }
 
     /// Binds a Pod to a node.
     pub async fn bind(&self, caller: &Caller, asked: BindRequest) -> Result<Object> {
-        let (object, _) = self.perform(caller, &Operation::Bind(asked)).await?;
-        Ok(object)
+        let written = self.perform(caller, &Operation::Bind(asked)).await?;
+        Ok(written.object)
     }
 
-    /// One operation, counted: the object afterwards, and whether it is gone.
-    async fn perform(&self, caller: &Caller, operation: &Operation) -> Result<(Object, bool)> {
+    /// One operation, counted.
+    async fn perform(&self, caller: &Caller, operation: &Operation) -> Result<Written> {
         let result = self.attempt(caller, operation, 0).await;
         self.metrics()
             .requested(operation.verb(), operation.kind(), &result);
@@ -127,7 +135,7 @@ impl Registry {
         caller: &Caller,
         operation: &Operation,
         cause: i64,
-    ) -> Result<(Object, bool)> {
+    ) -> Result<Written> {
         let draws = if operation.draws_name() {
             MAX_NAME_ATTEMPTS
         } else {
@@ -140,7 +148,13 @@ impl Registry {
             match self.run(caller, &prepared).await {
                 Err(status) if attempt < draws && is_taken(&status) => attempt += 1,
                 Err(status) => return Err(status),
-                Ok(outcome) => return Ok((answer(&prepared, &outcome)?, outcome.effect == Effect::Deleted)),
+                Ok(outcome) => {
+                    return Ok(Written {
+                        object: answer(&prepared, &outcome)?,
+                        effect: outcome.effect,
+                        warnings: Vec::new(),
+                    });
+                }
             }
         }
     }

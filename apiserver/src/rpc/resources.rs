@@ -47,17 +47,27 @@ impl Resources for ResourcesService {
 
     async fn create(&self, request: Request<CreateRequest>) -> Result<Response<Object>, Status> {
         let (caller, request) = called(request)?;
-        answer(self.0.create(&caller, request).await)
+        answer(
+            self.0
+                .create(&caller, request)
+                .await
+                .map(|written| written.object),
+        )
     }
 
     async fn update(&self, request: Request<UpdateRequest>) -> Result<Response<Object>, Status> {
         let (caller, request) = called(request)?;
-        answer(self.0.update(&caller, request).await)
+        answer(
+            self.0
+                .update(&caller, request)
+                .await
+                .map(|written| written.object),
+        )
     }
 
     async fn patch(&self, request: Request<PatchRequest>) -> Result<Response<Object>, Status> {
         let (caller, request) = called(request)?;
-        answer(self.0.patch(&caller, request).await)
+        answer(self.0.patch(&caller, request).await.map(|written| written.object))
     }
 
     async fn delete(&self, request: Request<DeleteRequest>) -> Result<Response<DeleteResponse>, Status> {

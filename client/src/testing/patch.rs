@@ -18,7 +18,11 @@ pub(super) fn apply(object: &Object, patch: &PatchAction) -> Result<Object, Box<
         PatchType::Merge => {
             json_patch::merge(&mut value, &serde_json::from_str(&patch.patch).map_err(refuse)?);
         }
-        PatchType::Unspecified => return Err(refuse("a patch needs a type")),
+        other => {
+            return Err(refuse(format!(
+                "controllers in a test patch with JSON or MERGE, not {other:?}"
+            )));
+        }
     }
     let decoded = json::from_value_as(object.number, &value, Unknown::Strict).map_err(refuse)?;
     Ok(Object {

@@ -872,6 +872,10 @@ pub struct CreateRequest {
     /// Whom to name in managedFields.
     #[prost(string, tag = "3")]
     pub field_manager: ::prost::alloc::string::String,
+    /// What becomes of fields that a custom resource's schema does not have: "Strict" refuses them, "Warn" drops them and says
+    /// so, "Ignore" and "" drop them.
+    #[prost(string, tag = "4")]
+    pub field_validation: ::prost::alloc::string::String,
 }
 /// An object's new state.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -879,7 +883,8 @@ pub struct UpdateRequest {
     /// The whole object; or a Scale where `subresource` is "scale".
     #[prost(message, optional, tag = "1")]
     pub object: ::core::option::Option<crate::Object>,
-    /// Empty, "status" or "scale"; for a Namespace also "finalize", which alone changes `spec.finalizers`.
+    /// Empty, "status" or "scale"; for a Namespace also "finalize", which alone changes `spec.finalizers`; for a Pod also
+    /// "ephemeralcontainers" and "resize".
     #[prost(string, tag = "2")]
     pub subresource: ::prost::alloc::string::String,
     /// The kind that the Scale belongs to; else taken from `object`.
@@ -891,6 +896,9 @@ pub struct UpdateRequest {
     /// Whom to name in managedFields.
     #[prost(string, tag = "5")]
     pub field_manager: ::prost::alloc::string::String,
+    /// As for CreateRequest.
+    #[prost(string, tag = "6")]
+    pub field_validation: ::prost::alloc::string::String,
 }
 /// A change to a part of an object.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -904,7 +912,7 @@ pub struct PatchRequest {
     /// The object's name.
     #[prost(string, tag = "3")]
     pub name: ::prost::alloc::string::String,
-    /// Empty, "status" or "scale".
+    /// As for UpdateRequest.
     #[prost(string, tag = "4")]
     pub subresource: ::prost::alloc::string::String,
     /// How to read `patch`.
@@ -916,9 +924,15 @@ pub struct PatchRequest {
     /// Check and answer, but store nothing.
     #[prost(bool, tag = "7")]
     pub dry_run: bool,
-    /// Whom to name in managedFields.
+    /// Whom to name in managedFields. APPLY needs it.
     #[prost(string, tag = "8")]
     pub field_manager: ::prost::alloc::string::String,
+    /// APPLY: take fields that other managers own, instead of failing with reason `Conflict`.
+    #[prost(bool, tag = "9")]
+    pub force: bool,
+    /// As for CreateRequest.
+    #[prost(string, tag = "10")]
+    pub field_validation: ::prost::alloc::string::String,
 }
 /// Nested message and enum types in `PatchRequest`.
 pub mod patch_request {
@@ -942,6 +956,10 @@ pub mod patch_request {
         Json = 1,
         /// RFC 7386: an object laid over the stored one; null removes.
         Merge = 2,
+        /// Kubernetes' own: as MERGE, but lists whose items the schema tells apart are merged item by item.
+        StrategicMerge = 3,
+        /// Server-side apply: `patch` is what the field manager wants to be so. Creates the object where there is none.
+        Apply = 4,
     }
     impl Type {
         /// String value of the enum field names used in the ProtoBuf definition.
@@ -953,6 +971,8 @@ pub mod patch_request {
                 Self::Unspecified => "TYPE_UNSPECIFIED",
                 Self::Json => "JSON",
                 Self::Merge => "MERGE",
+                Self::StrategicMerge => "STRATEGIC_MERGE",
+                Self::Apply => "APPLY",
             }
         }
         /// Creates an enum from field names used in the ProtoBuf definition.
@@ -961,6 +981,8 @@ pub mod patch_request {
                 "TYPE_UNSPECIFIED" => Some(Self::Unspecified),
                 "JSON" => Some(Self::Json),
                 "MERGE" => Some(Self::Merge),
+                "STRATEGIC_MERGE" => Some(Self::StrategicMerge),
+                "APPLY" => Some(Self::Apply),
                 _ => None,
             }
         }
