@@ -151,7 +151,7 @@ impl Checker {
                 }
                 Err(fault) => Err(fault),
             },
-            Kind::Message(index) => match payload.bytes() {
+            Kind::Strings(index) | Kind::Message(index) => match payload.bytes() {
                 Ok(bytes) => return self.message(schema::message(index), bytes),
                 Err(fault) => Err(fault),
             },

@@ -572,6 +572,7 @@ impl Value<'_, '_> {
             Kind::Time | Kind::MicroTime => "a time such as \"2026-01-02T03:04:05Z\"",
             Kind::Duration => "a duration such as \"1m30s\"",
             Kind::Raw => "any value",
+            Kind::Strings(_) => "a list of strings",
             Kind::Message(_) => "an object",
         }
     }
@@ -680,7 +681,7 @@ impl<'de> Visitor<'de> for Value<'_, '_> {
                 None => self.invalid(text),
             },
             Kind::Raw => return self.raw(|raw| raw.visit_str(text)),
-            Kind::Bool | Kind::Int32 | Kind::Int64 | Kind::Message(_) => {
+            Kind::Bool | Kind::Int32 | Kind::Int64 | Kind::Strings(_) | Kind::Message(_) => {
                 self.wrong_type(Unexpected::Str(&shorten(text)));
             }
         }
@@ -739,6 +740,18 @@ impl<'de> Visitor<'de> for Value<'_, '_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
         if self.is_single() && self.field.kind == Kind::Raw {
             return self.raw(|raw| raw.visit_seq(items));
+        }
+        if let (true, Kind::Strings(index)) = (self.is_single(), self.field.kind) {
+            let list = &schema::message(index).fields[0];
+            return self.nested(|value| {
+                let inner = Value {
+                    reader: &mut *value.reader,
+                    field: list,
+                    path: value.path,
+                    place: Place::Field,
+                };
+                inner.visit_seq(items)
+            });
         }
         if self.is_single() || self.field.shape != Shape::List {
             self.wrong_type(Unexpected::Seq);

@@ -41,6 +41,8 @@ pub(super) enum Kind {
     Duration,
     /// JSON kept as it is in a message's first field (RawExtension, FieldsV1).
     Raw,
+    /// A list of strings in JSON, kept in the one field of the message with this index (ExtraValue).
+    Strings(u16),
     /// An object; the index of its message in [`Schema::messages`].
     Message(u16),
 }
@@ -394,6 +396,7 @@ fn kind_of(field: &FieldDescriptor, by_name: &HashMap<String, u16>, micro: bool)
             "k8s.io.apimachinery.pkg.apis.meta.v1.Duration" => Kind::Duration,
             "k8s.io.apimachinery.pkg.apis.meta.v1.FieldsV1"
             | "k8s.io.apimachinery.pkg.runtime.RawExtension" => Kind::Raw,
+            name if name.ends_with(".ExtraValue") => Kind::Strings(by_name[name]),
             name => Kind::Message(by_name[name]),
         },
         other => panic!("{}: Kubernetes' schema has no {other:?}", field.full_name()),
@@ -461,10 +464,12 @@ fn type_meta(descriptor: &MessageDescriptor, alone: bool) -> Option<TypeMeta> {
                 .strip_prefix("k8s.io.api.")
                 .and_then(|m| m.split('.').next())
                 == Some(directory)
-        })?;
-        let api_version = match sibling.group {
-            "" => version.to_owned(),
-            group => format!("{group}/{version}"),
+        });
+        let api_version = match sibling.map(|info| info.group) {
+            Some("") => version.to_owned(),
+            Some(group) => format!("{group}/{version}"),
+            // Groups of which nothing is stored; all of them came late enough to have the suffix.
+            None => format!("{directory}.k8s.io/{version}"),
         };
         (api_version, false)
     } else {
@@ -492,11 +497,19 @@ mod tests {
                 (info.api_version().as_str(), info.kind)
             );
         }
-        let scale = Message::by_number(1000).unwrap().type_meta.as_ref().unwrap();
-        assert_eq!(
-            (scale.api_version.as_str(), scale.kind.as_str()),
-            ("autoscaling/v1", "Scale")
-        );
+        for (number, api_version, kind) in [
+            (1000, "autoscaling/v1", "Scale"),
+            (1003, "authorization.k8s.io/v1", "SelfSubjectAccessReview"),
+            (1005, "authentication.k8s.io/v1", "SelfSubjectReview"),
+            (1006, "autoscaling/v1", "HorizontalPodAutoscaler"),
+            (1007, "events.k8s.io/v1", "Event"),
+        ] {
+            let meta = Message::by_number(number).unwrap().type_meta.as_ref().unwrap();
+            assert_eq!(
+                (meta.api_version.as_str(), meta.kind.as_str()),
+                (api_version, kind)
+            );
+        }
     }
 
     #[test]

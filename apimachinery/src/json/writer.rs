@@ -133,6 +133,7 @@ impl<'a> Writer<'a, '_> {
             Kind::Quantity => b"\"0\"",
             Kind::Duration => b"\"0s\"",
             Kind::Bytes | Kind::Time | Kind::MicroTime | Kind::Raw => b"null",
+            Kind::Strings(_) => b"[]",
             Kind::Message(index) => return self.message(schema::message(index), &[], depth + 1, false),
         };
         self.out.extend_from_slice(text);
@@ -323,6 +324,20 @@ impl<'a> Writer<'a, '_> {
                 [] => self.out.extend_from_slice(b"null"),
                 json => raw::copy(json, depth + 1, self.out)?,
             },
+            Kind::Strings(_) => {
+                let mut items = payload.bytes()?;
+                self.out.push(b'[');
+                let first = self.out.len();
+                while let Some((number, item)) = wire::next_record(&mut items)? {
+                    if number == 1 {
+                        if self.out.len() > first {
+                            self.out.push(b',');
+                        }
+                        write_text(item.bytes()?, self.out)?;
+                    }
+                }
+                self.out.push(b']');
+            }
             Kind::Message(index) => {
                 self.message(schema::message(index), payload.bytes()?, depth + 1, false)?;
             }

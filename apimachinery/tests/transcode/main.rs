@@ -62,6 +62,13 @@ const SUBJECTS: &[Subject] = subjects![
     api::autoscaling::v1::Scale,
     api::policy::v1::Eviction,
     api::core::v1::Binding,
+    api::authorization::v1::SelfSubjectAccessReview,
+    api::authorization::v1::SubjectAccessReview,
+    api::authorization::v1::LocalSubjectAccessReview,
+    api::authorization::v1::SelfSubjectRulesReview,
+    api::authentication::v1::SelfSubjectReview,
+    api::autoscaling::v1::HorizontalPodAutoscaler,
+    api::events::v1::Event,
     apimachinery::pkg::apis::meta::v1::Status,
     apimachinery::pkg::apis::meta::v1::DeleteOptions,
 ];

@@ -173,6 +173,19 @@ pub struct LabelSelectorRequirement {
     #[prost(string, repeated, tag = "3")]
     pub values: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
+/// One requirement of a field selector in parts.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FieldSelectorRequirement {
+    /// Field the requirement looks at.
+    #[prost(string, tag = "1")]
+    pub key: ::prost::alloc::string::String,
+    /// How: `In`, `NotIn`, `Exists` or `DoesNotExist`.
+    #[prost(string, tag = "2")]
+    pub operator: ::prost::alloc::string::String,
+    /// Values for `In` and `NotIn`, at least one. Empty for the other operators.
+    #[prost(string, repeated, tag = "3")]
+    pub values: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
 /// A span of time. JSON writes it as text such as `1m30s`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Duration {

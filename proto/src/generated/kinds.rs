@@ -30,3 +30,10 @@ kind!(crate::generated::k8s::io::api::storage::v1::StorageClass, 27, "StorageCla
 kind!(crate::generated::k8s::io::api::autoscaling::v1::Scale, 1000, "Scale", "k8s.io.api.autoscaling.v1.Scale");
 kind!(crate::generated::k8s::io::api::policy::v1::Eviction, 1001, "Eviction", "k8s.io.api.policy.v1.Eviction");
 kind!(crate::generated::k8s::io::api::core::v1::Binding, 1002, "Binding", "k8s.io.api.core.v1.Binding");
+kind!(crate::generated::k8s::io::api::authorization::v1::SelfSubjectAccessReview, 1003, "SelfSubjectAccessReview", "k8s.io.api.authorization.v1.SelfSubjectAccessReview");
+kind!(crate::generated::k8s::io::api::authorization::v1::SubjectAccessReview, 1004, "SubjectAccessReview", "k8s.io.api.authorization.v1.SubjectAccessReview");
+kind!(crate::generated::k8s::io::api::authentication::v1::SelfSubjectReview, 1005, "SelfSubjectReview", "k8s.io.api.authentication.v1.SelfSubjectReview");
+kind!(crate::generated::k8s::io::api::autoscaling::v1::HorizontalPodAutoscaler, 1006, "HorizontalPodAutoscaler", "k8s.io.api.autoscaling.v1.HorizontalPodAutoscaler");
+kind!(crate::generated::k8s::io::api::events::v1::Event, 1007, "Event", "k8s.io.api.events.v1.Event");
+kind!(crate::generated::k8s::io::api::authorization::v1::SelfSubjectRulesReview, 1008, "SelfSubjectRulesReview", "k8s.io.api.authorization.v1.SelfSubjectRulesReview");
+kind!(crate::generated::k8s::io::api::authorization::v1::LocalSubjectAccessReview, 1009, "LocalSubjectAccessReview", "k8s.io.api.authorization.v1.LocalSubjectAccessReview");

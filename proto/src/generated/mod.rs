@@ -10,6 +10,16 @@ pub mod k8s {
                     include!("k8s.io.api.apps.v1.rs");
                 }
             }
+            pub mod authentication {
+                pub mod v1 {
+                    include!("k8s.io.api.authentication.v1.rs");
+                }
+            }
+            pub mod authorization {
+                pub mod v1 {
+                    include!("k8s.io.api.authorization.v1.rs");
+                }
+            }
             pub mod autoscaling {
                 pub mod v1 {
                     include!("k8s.io.api.autoscaling.v1.rs");
@@ -36,6 +46,11 @@ pub mod k8s {
             pub mod discovery {
                 pub mod v1 {
                     include!("k8s.io.api.discovery.v1.rs");
+                }
+            }
+            pub mod events {
+                pub mod v1 {
+                    include!("k8s.io.api.events.v1.rs");
                 }
             }
             pub mod policy {
