@@ -6,6 +6,7 @@
 //! - [`Object`] and [`EventFrame`]: the two messages written by hand, because they travel as encoded bytes.
 //! - [`Kind`]: what every arm of `orrery.v1.Object` has in common.
 //! - [`descriptors`]: the schema at run time, with our field options.
+//! - [`comment`]: what the schema says about a message or field.
 //!
 //! `generated/` is made by `cargo xtask codegen`; never edit it.
 
@@ -35,6 +36,7 @@ pub use generated::k8s::io::apimachinery::pkg::util::intstr::IntOrString;
 /// `google.protobuf.Timestamp`, which is a Kubernetes `Time` on the wire.
 pub use prost_types::Timestamp;
 
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 /// The encoded `FileDescriptorSet` of every `.proto`, our field options included. For gRPC reflection.
@@ -46,4 +48,34 @@ pub fn descriptors() -> &'static prost_reflect::DescriptorPool {
         prost_reflect::DescriptorPool::decode(FILE_DESCRIPTOR_SET).expect("the descriptors are checked in CI")
     });
     &POOL
+}
+
+/// What the schema says, in one paragraph, about one of Kubernetes' messages or fields:
+/// `k8s.io.api.core.v1.PodSpec.nodeName`.
+pub fn comment(full_name: &str) -> Option<&'static str> {
+    static COMMENTS: LazyLock<HashMap<&str, &str>> = LazyLock::new(|| {
+        include_str!("generated/comments.txt")
+            .lines()
+            .filter_map(|line| line.split_once('\t'))
+            .collect()
+    });
+    COMMENTS.get(full_name).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_message_and_field_of_kubernetes_says_what_it_is() {
+        for message in descriptors().all_messages() {
+            if !message.full_name().starts_with("k8s.io.") || message.is_map_entry() {
+                continue;
+            }
+            assert!(comment(message.full_name()).is_some(), "{}", message.full_name());
+            for field in message.fields() {
+                assert!(comment(field.full_name()).is_some(), "{}", field.full_name());
+            }
+        }
+    }
 }

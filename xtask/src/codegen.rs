@@ -1,11 +1,11 @@
 //! Turns `proto/**/*.proto` into `proto/src/generated`: Rust messages and gRPC stubs, the descriptors, and the `Kind` of
-//! every arm of `orrery.v1.Object`.
+//! every arm of `orrery.v1.Object`, and the comments of Kubernetes' messages for OpenAPI.
 //!
 //! The result is checked in, so that nobody needs protoc or waits for generation, and a change of the schema shows in a
 //! review as what it changes. `--check` (part of `cargo xtask ci`) proves that it is current.
 
 use anyhow::{Context, Result, bail, ensure};
-use prost_types::{DescriptorProto, FileDescriptorSet};
+use prost_types::{DescriptorProto, FileDescriptorProto, FileDescriptorSet};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
@@ -37,6 +37,7 @@ fn generate(proto: &Path) -> Result<Files> {
     compiler.open_files(&sources)?;
     let set = compiler.file_descriptor_set();
     let kinds = kinds(&set)?;
+    let comments = comments(&set);
 
     let mut bare = protox::Compiler::new([proto])?;
     bare.include_imports(true).include_source_info(false);
@@ -66,6 +67,7 @@ fn generate(proto: &Path) -> Result<Files> {
     }
     fs::remove_dir_all(&out)?;
     files.insert("kinds.rs".into(), kinds.into_bytes());
+    files.insert("comments.txt".into(), comments.into_bytes());
     files.insert("descriptors.bin".into(), bare.encode_file_descriptor_set());
     Ok(files)
 }
@@ -139,6 +141,42 @@ fn kinds(set: &FileDescriptorSet) -> Result<String> {
         )?;
     }
     Ok(out)
+}
+
+/// What the schema says about each of Kubernetes' messages and fields: a line each, the full name, a tab, and the comment
+/// with its lines joined. The descriptors that ship have no comments; OpenAPI is made of these.
+fn comments(set: &FileDescriptorSet) -> String {
+    let mut lines: Vec<String> = set
+        .file
+        .iter()
+        .filter(|file| file.package().starts_with("k8s.io."))
+        .flat_map(comments_of)
+        .collect();
+    lines.sort();
+    lines.concat()
+}
+
+fn comments_of(file: &FileDescriptorProto) -> Vec<String> {
+    // Numbers of the fields that a path in SourceCodeInfo goes through: `FileDescriptorProto.message_type`, then
+    // `DescriptorProto.field`. Nested messages are map entries, which have no comments.
+    const MESSAGE: i32 = 4;
+    const FIELD: i32 = 2;
+    let locations = file.source_code_info.iter().flat_map(|info| &info.location);
+    let line = |location: &prost_types::source_code_info::Location| {
+        let message = |index: i32| file.message_type.get(usize::try_from(index).ok()?);
+        let name = match location.path[..] {
+            [MESSAGE, at] => message(at)?.name().to_owned(),
+            [MESSAGE, at, FIELD, field] => {
+                let message = message(at)?;
+                let field = message.field.get(usize::try_from(field).ok()?)?;
+                format!("{}.{}", message.name(), field.name())
+            }
+            _ => return None,
+        };
+        let words: Vec<_> = location.leading_comments().split_whitespace().collect();
+        (!words.is_empty()).then(|| format!("{}.{name}\t{}\n", file.package(), words.join(" ")))
+    };
+    locations.filter_map(line).collect()
 }
 
 fn write(files: &Files, target: &Path) -> Result<()> {
