@@ -14,9 +14,16 @@ const HOUSE: &[(&str, &[&str])] = &[
     ("component-base", &["proto"]),
     ("storage", &["proto", "apimachinery", "component-base"]),
     ("client", &["proto", "apimachinery", "component-base"]),
+    ("apiextensions", &["proto", "apimachinery"]),
     (
         "apiserver",
-        &["proto", "apimachinery", "component-base", "storage"],
+        &[
+            "proto",
+            "apimachinery",
+            "component-base",
+            "storage",
+            "apiextensions",
+        ],
     ),
     ("controller-manager", COMPONENT),
     ("scheduler", COMPONENT),
@@ -42,6 +49,7 @@ const HOUSE: &[(&str, &[&str])] = &[
             "component-base",
             "storage",
             "client",
+            "apiextensions",
             "apiserver",
             "controller-manager",
             "scheduler",
@@ -64,6 +72,7 @@ const BANNED: &[(&str, &str, &str)] = &[
         "proto/grpc",
         "it is pure: the feature brings tonic",
     ),
+    ("apiextensions", "tokio", "it is pure: no async, no clock"),
     ("proto", "tokio", "messages need no runtime"),
 ];
 
