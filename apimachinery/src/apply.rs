@@ -7,7 +7,7 @@
 //! In: three objects as JSON trees. Out: the object that shall be. Pure, and no error: what does not fit the schema is
 //! taken as a whole, and the server judges it.
 
-use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor, Value as OptionValue};
+use crate::patch::lists::{Field, Items, Message};
 use serde_json::{Map, Value};
 
 /// The annotation in which `apply` keeps what was applied last.
@@ -15,22 +15,10 @@ pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration
 
 /// Merges. `number` is the kind's arm of `orrery.v1.Object`.
 pub fn three_way(number: u32, last: &Value, now: &Value, live: &Value) -> Value {
-    let message = crate::kinds::by_number(number)
-        .and_then(|info| proto::descriptors().get_message_by_name(info.message));
-    merge(message.as_ref(), last, now, live)
+    merge(Message::by_number(number), last, now, live)
 }
 
-/// How the items of a list are told apart.
-enum Items {
-    /// They are not: the list is one value.
-    Whole,
-    /// By a field of theirs.
-    Keyed(String, Option<MessageDescriptor>),
-    /// By their value.
-    Set,
-}
-
-fn merge(message: Option<&MessageDescriptor>, last: &Value, now: &Value, live: &Value) -> Value {
+fn merge(message: Option<&Message>, last: &Value, now: &Value, live: &Value) -> Value {
     let (Value::Object(now), Value::Object(live)) = (now, live) else {
         return now.clone();
     };
@@ -45,14 +33,16 @@ fn merge(message: Option<&MessageDescriptor>, last: &Value, now: &Value, live: &
             merged.shift_remove(name);
             continue;
         }
-        let field = message.and_then(|message| field(message, name));
+        let field = message.and_then(|message| message.field(name));
+        let below = field.and_then(Field::message);
         let (before, there) = (last.get(name).unwrap_or(&Value::Null), live.get(name));
         let value = match (value, there) {
             (Value::Array(now), Some(Value::Array(live))) => {
                 let last = before.as_array().map_or(&[][..], Vec::as_slice);
-                Value::Array(merge_list(&items(field.as_ref()), last, now, live))
+                let items = field.map_or(&Items::Whole, |field| &field.items);
+                Value::Array(merge_list(items, below, last, now, live))
             }
-            (_, Some(there)) => merge(field.as_ref().and_then(message_of).as_ref(), before, value, there),
+            (_, Some(there)) => merge(below, before, value, there),
             (_, None) => value.clone(),
         };
         merged.insert(name.clone(), value);
@@ -60,17 +50,21 @@ fn merge(message: Option<&MessageDescriptor>, last: &Value, now: &Value, live: &
     Value::Object(merged)
 }
 
-fn merge_list(items: &Items, last: &[Value], now: &[Value], live: &[Value]) -> Vec<Value> {
+fn merge_list(
+    items: &Items,
+    message: Option<&Message>,
+    last: &[Value],
+    now: &[Value],
+    live: &[Value],
+) -> Vec<Value> {
     let same = |a: &Value, b: &Value| match items {
         Items::Whole => false,
-        Items::Keyed(key, _) => a.get(key).is_some() && a.get(key) == b.get(key),
+        Items::Keyed(key) => a.get(key).is_some() && a.get(key) == b.get(key),
         Items::Set => a == b,
     };
-    let message = match items {
-        Items::Whole => return now.to_vec(),
-        Items::Keyed(_, message) => message.as_ref(),
-        Items::Set => None,
-    };
+    if *items == Items::Whole {
+        return now.to_vec();
+    }
     let find = |list: &[Value], item: &Value| list.iter().find(|other| same(item, other)).cloned();
     // The user's order first; then what others added, in theirs.
     let mut merged: Vec<Value> = now
@@ -85,47 +79,6 @@ fn merge_list(items: &Items, last: &[Value], now: &[Value], live: &[Value]) -> V
         .filter(|item| find(now, item).is_none() && find(last, item).is_none());
     merged.extend(others.cloned());
     merged
-}
-
-/// The field that JSON calls `name`, also where it is inlined.
-fn field(message: &MessageDescriptor, name: &str) -> Option<FieldDescriptor> {
-    let own = message
-        .fields()
-        .find(|field| field.json_name() == name && !flag(field, "orrery.inline"));
-    own.or_else(|| {
-        let mut inlined = message.fields().filter(|field| flag(field, "orrery.inline"));
-        inlined.find_map(|inlined| {
-            message_of(&inlined)?
-                .fields()
-                .find(|field| field.json_name() == name)
-        })
-    })
-}
-
-/// The message of a field's values. A map's values merge by key, and theirs are scalars throughout the schema.
-fn message_of(field: &FieldDescriptor) -> Option<MessageDescriptor> {
-    match field.kind() {
-        Kind::Message(message) if !message.is_map_entry() => Some(message),
-        _ => None,
-    }
-}
-
-fn items(field: Option<&FieldDescriptor>) -> Items {
-    let Some(field) = field else { return Items::Whole };
-    match option(field, "orrery.patch_merge_key") {
-        Some(OptionValue::String(key)) if !key.is_empty() => Items::Keyed(key, message_of(field)),
-        _ if flag(field, "orrery.patch_merge") => Items::Set,
-        _ => Items::Whole,
-    }
-}
-
-fn option(field: &FieldDescriptor, name: &str) -> Option<OptionValue> {
-    let extension = proto::descriptors().get_extension_by_name(name)?;
-    Some(field.options().get_extension(&extension).into_owned())
-}
-
-fn flag(field: &FieldDescriptor, name: &str) -> bool {
-    matches!(option(field, name), Some(OptionValue::Bool(true)))
 }
 
 #[cfg(test)]

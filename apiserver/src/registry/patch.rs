@@ -27,8 +27,8 @@ pub(crate) fn plan(
     form: Type,
     text: String,
 ) -> Result<Plan> {
-    if !matches!(form, Type::Json | Type::Merge) {
-        return Err(errors::bad_request("type must be JSON or MERGE"));
+    if !matches!(form, Type::Json | Type::Merge | Type::StrategicMerge) {
+        return Err(errors::bad_request("type must be JSON, MERGE or STRATEGIC_MERGE"));
     }
     Ok(Box::new(move |current| {
         let Some(current) = current else {
@@ -69,6 +69,7 @@ fn patched(number: u32, before: &Bytes, form: Type, text: &str) -> Result<Bytes>
         .map_err(|fault| errors::internal(format!("a stored object cannot be shown as JSON: {fault}")))?;
     let after: Value = match form {
         Type::Json => patch::json_patch(&before, text),
+        Type::StrategicMerge => patch::strategic_merge_patch(number, &before, text),
         _ => patch::merge_patch(&before, text),
     }
     .map_err(|error| Box::new(error.to_status()))?;

@@ -1,8 +1,11 @@
-//! JSON patch (RFC 6902) and JSON merge patch (RFC 7386) over an object's JSON.
+//! JSON patch (RFC 6902), JSON merge patch (RFC 7386) and strategic merge patch over an object's JSON.
 //!
 //! Input: the stored object as JSON and the patch. Output: the patched JSON, not yet checked: the caller turns it into an
-//! object again and admits it as an update. Strategic merge patch is another issue's.
+//! object again and admits it as an update.
 //! <https://kubernetes.io/docs/reference/using-api/api-concepts/#patch-and-apply>
+
+pub(crate) mod lists;
+mod strategic;
 
 use crate::status::{Reason, failure};
 use proto::meta::v1::Status;
@@ -88,6 +91,23 @@ pub fn merge_patch(object: &Value, patch: &str) -> Result<Value, PatchError> {
     }
     let mut patched = object.clone();
     json_patch::merge(&mut patched, &patch);
+    if depth_exceeds(&patched, MAX_DEPTH) {
+        return Err(PatchError::TooDeep);
+    }
+    Ok(patched)
+}
+
+/// Applies a strategic merge patch to an object of the arm `number` of `orrery.v1.Object`: as a merge patch, but lists
+/// whose items the schema tells apart are merged item by item, and `$` directives say more.
+pub fn strategic_merge_patch(number: u32, object: &Value, patch: &str) -> Result<Value, PatchError> {
+    let patch: Value = serde_json::from_str(patch).map_err(|e| PatchError::Malformed(e.to_string()))?;
+    let (Value::Object(object), Value::Object(patch)) = (object, patch) else {
+        return Err(PatchError::Malformed(
+            "a strategic merge patch must be a JSON object".into(),
+        ));
+    };
+    let message = lists::Message::by_number(number);
+    let patched = Value::Object(strategic::merge(message, object.clone(), patch)?);
     if depth_exceeds(&patched, MAX_DEPTH) {
         return Err(PatchError::TooDeep);
     }
