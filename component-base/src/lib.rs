@@ -9,6 +9,7 @@ pub mod flag;
 pub mod grpc;
 pub mod listen;
 pub mod metrics;
+pub mod panics;
 pub mod process;
 pub mod ready;
 pub mod rng;

@@ -97,6 +97,7 @@ where
         telemetry::init(&LogArgs::default())?;
         return Err(error.into());
     }
+    crate::panics::abort_on_others();
     raise_file_limit();
     let seed = args.seed.map_or_else(Seed::from_entropy, Seed);
     let runtime = tokio::runtime::Builder::new_multi_thread()

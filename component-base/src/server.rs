@@ -2,18 +2,19 @@
 //!
 //! In: the component's gRPC services and HTTP routes, its [`Progress`] and [`Registry`]. Added to them: reflection (v1 and
 //! v1alpha), health, `orrery.v1.Component`, `/metrics`, `/healthz`, `/livez`, `/readyz`.
-//! Out: answers whose every error carries a Kubernetes `Status`.
+//! Out: answers whose every error is or carries a Kubernetes `Status`.
 //! Invariant: no client, however hostile, takes more than [`Limits`] allows, and none can hold up the shutdown.
 //!
 //! ```text
 //! listener ── connection.rs ── guard.rs ──┬── gRPC services (tonic's Routes)
 //!             caps, timeouts,  deadlines, ├── reflection, health, component.rs
-//!             HTTP/1 or 2      shedding,  └── http.rs: metrics and probes
+//!             HTTP/1 or 2      shedding,  └── http/: metrics, probes, the component's HTTP routes
 //!                              errors, metrics
 //! ```
 //! Hyper drives the connections, because tonic's own transport serves either HTTP/1 or our HTTP/2 limits, not both.
 
 mod account;
+mod admission;
 mod component;
 mod connection;
 mod guard;
@@ -23,12 +24,14 @@ mod methods;
 mod rpc_metrics;
 mod stream_body;
 
+pub use http::RequestLabels;
 pub use limits::{Limits, MAX_MESSAGE_BYTES};
 
 use crate::clock::Clock;
 use crate::metrics::{ProcessMetrics, Registry};
 use crate::ready::{Progress, Readiness};
 use crate::shutdown::Shutdown;
+use axum::extract::DefaultBodyLimit;
 use guard::Guard;
 use methods::Methods;
 use proto::orrery::v1::component_server::ComponentServer;
@@ -105,7 +108,8 @@ impl Server {
         self
     }
 
-    /// Adds HTTP routes beside the probes. The router must not have a fallback.
+    /// Adds HTTP routes beside the probes. The router must not have a fallback. Its handlers find the body read (whole, of
+    /// bounded size) and may put [`RequestLabels`] among the extensions of their responses.
     pub fn http(mut self, routes: axum::Router) -> Self {
         self.http = self.http.merge(routes);
         self
@@ -136,17 +140,19 @@ impl Server {
         });
 
         let guard = Guard::new(
+            this.name,
             Methods::of(&DESCRIPTORS, &this.services)?,
             this.limits,
             this.clock.clone(),
-            this.registry.clone(),
+            &this.registry,
             shutdown.clone(),
         );
         let app = this
             .routes
             .into_axum_router()
             .merge(http::routes(this.registry.clone(), this.progress.clone()))
-            .merge(this.http)
+            // The guard has read the body already, within its own limit.
+            .merge(http::compressed(this.http).layer(DefaultBodyLimit::disable()))
             .fallback(http::not_found)
             .layer(axum::middleware::from_fn_with_state(
                 Arc::new(guard),

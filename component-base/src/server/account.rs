@@ -64,6 +64,12 @@ pub(super) struct Tab {
 }
 
 impl Tab {
+    /// Puts bytes on the tab; the error says that the account has no more.
+    pub(super) fn charge(&self, bytes: usize) -> Result<(), Status> {
+        self.add(bytes);
+        self.account.solvent()
+    }
+
     fn add(&self, bytes: usize) {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         self.account.held.fetch_add(bytes, Ordering::Relaxed);
@@ -84,9 +90,8 @@ pub(super) fn incoming(body: Body, tab: Arc<Tab>) -> Body {
         inner: body,
         tab,
         on_frame: |tab, bytes| {
-            tab.add(bytes.len());
-            let solvent = tab.account.solvent();
-            solvent.map_or_else(|status| Err(axum::Error::new(to_tonic(status))), |()| Ok(bytes))
+            let charged = tab.charge(bytes.len());
+            charged.map_or_else(|status| Err(axum::Error::new(to_tonic(status))), |()| Ok(bytes))
         },
     })
 }

@@ -9,8 +9,8 @@
 
 use super::account::Account;
 use super::limits::{
-    CONNECTION_WINDOW_BYTES, FIRST_BYTES, KEEPALIVE, Limits, MAX_HEADER_LIST_BYTES, MAX_HTTP1_BUFFER_BYTES,
-    MAX_PENDING_RESETS, SEND_BUFFER_BYTES, STREAM_WINDOW_BYTES,
+    CONNECTION_WINDOW_BYTES, FIRST_BYTES, HTTP1_IDLE, KEEPALIVE, Limits, MAX_HEADER_LIST_BYTES,
+    MAX_HTTP1_BUFFER_BYTES, MAX_PENDING_RESETS, SEND_BUFFER_BYTES, STREAM_WINDOW_BYTES,
 };
 use crate::clock::Clock;
 use crate::metrics::{Counter, Gauge, Registry};
@@ -20,6 +20,8 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
+#[cfg(target_os = "linux")]
+use rustix::net::sockopt::set_tcp_user_timeout;
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
@@ -123,8 +125,7 @@ impl Connections {
     }
 
     async fn connection(&self, stream: TcpStream, app: axum::Router, shutdown: &Shutdown) {
-        // Small answers must not wait for more to send.
-        if let Err(error) = stream.set_nodelay(true) {
+        if let Err(error) = prepare(&stream, self.limits.unread) {
             tracing::debug!(%error, "a connection was gone before it was served");
             return;
         }
@@ -155,6 +156,19 @@ impl Connections {
     }
 }
 
+/// Sets what the system does for us.
+fn prepare(stream: &TcpStream, unread: Duration) -> io::Result<()> {
+    // Small answers must not wait for more to send.
+    stream.set_nodelay(true)?;
+    // A client that never reads is cut off even where nothing is left to send it. HTTP/2's pings do that everywhere;
+    // HTTP/1 has none.
+    #[cfg(target_os = "linux")]
+    set_tcp_user_timeout(stream, u32::try_from(unread.as_millis()).unwrap_or(u32::MAX))?;
+    #[cfg(not(target_os = "linux"))]
+    let _ = unread;
+    Ok(())
+}
+
 /// Waits for the client to say which protocol it speaks, without taking it from the stream. Hyper would wait for ever.
 async fn begins(stream: &TcpStream, clock: &Clock) -> io::Result<()> {
     let mut start = [0; HTTP2_PREFACE.len()];
@@ -175,7 +189,7 @@ fn builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(FIRST_BYTES)
+        .header_read_timeout(HTTP1_IDLE)
         .max_buf_size(MAX_HTTP1_BUFFER_BYTES);
     builder
         .http2()

@@ -1,87 +1,67 @@
 //! Stands before every gRPC handler: deadlines, load shedding, errors that carry a `Status`, metrics.
 //!
-//! HTTP routes pass untouched. tonic answers some errors by itself, without details and sometimes under a code that
+//! What is not gRPC goes to `http/guard.rs`. tonic answers some errors by itself, without details and sometimes under a code that
 //! means something else here; [`mend`] turns those into ours.
 
 use super::account::{self, Account};
-use super::limits::{Limits, RETRY_AFTER_SECONDS};
+use super::admission::{Admission, Place};
+use super::http::{self, HttpMetrics};
+use super::limits::Limits;
 use super::methods::{Method, MethodKind, Methods};
 use super::rpc_metrics::{RpcMetrics, UNKNOWN};
 use super::stream_body::StreamBody;
 use crate::clock::{Clock, Elapsed};
-use crate::grpc::{failure, from_tonic, overloaded, to_tonic};
+use crate::grpc::{failure, from_tonic, to_tonic};
 use crate::metrics::Registry;
+use crate::panics::contain;
 use crate::shutdown::Shutdown;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, header};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use proto::meta::v1;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::{Code, Status};
 
 /// What all requests share.
 #[derive(Debug)]
 pub(super) struct Guard {
     methods: Methods,
-    limits: Limits,
-    clock: Clock,
-    shutdown: Shutdown,
-    calls: Arc<Semaphore>,
-    streams: Arc<Semaphore>,
     metrics: RpcMetrics,
-}
-
-/// A place among those that a semaphore counts, for as long as it is held.
-enum Place {
-    Vital,
-    Call(#[allow(dead_code, reason = "held, never read")] OwnedSemaphorePermit),
-    Stream(OwnedSemaphorePermit),
+    pub(super) limits: Limits,
+    pub(super) clock: Clock,
+    pub(super) shutdown: Shutdown,
+    pub(super) admission: Admission,
+    pub(super) http: HttpMetrics,
 }
 
 impl Guard {
     pub(super) fn new(
+        component: &str,
         methods: Methods,
         limits: Limits,
         clock: Clock,
-        registry: Registry,
+        registry: &Registry,
         shutdown: Shutdown,
     ) -> Self {
-        let calls = Arc::new(Semaphore::new(limits.calls));
-        let streams = Arc::new(Semaphore::new(limits.watches));
-        let metrics = RpcMetrics::new(&registry, limits, &calls, &streams);
+        let admission = Admission::new(limits);
         Self {
             methods,
+            metrics: RpcMetrics::new(registry, limits, &admission.calls, &admission.streams),
             limits,
             clock,
             shutdown,
-            calls,
-            streams,
-            metrics,
+            admission,
+            http: HttpMetrics::new(registry, component),
         }
-    }
-
-    /// A place for one more call or stream, if there is one.
-    fn admit(&self, kind: MethodKind) -> Result<Place, v1::Status> {
-        let take = |semaphore: &Arc<Semaphore>| semaphore.clone().try_acquire_owned().ok();
-        let place = match kind {
-            MethodKind::Vital => Some(Place::Vital),
-            MethodKind::Call => take(&self.calls).map(Place::Call),
-            MethodKind::Stream => take(&self.streams).map(Place::Stream),
-        };
-        place.ok_or_else(|| match kind {
-            MethodKind::Stream => too_many("watch streams", self.limits.watches),
-            MethodKind::Vital | MethodKind::Call => too_many("calls", self.limits.calls),
-        })
     }
 
     /// Runs one method for the connection that `account` stands for.
     async fn run(&self, method: &Method, account: &Account, request: Request, next: Next) -> Response {
         let mut ending = self.metrics.begin(&method.name);
-        let admitted = account.solvent().and_then(|()| self.admit(method.kind));
+        let admitted = account.solvent().and_then(|()| self.admission.admit(method.kind));
         let place = match admitted {
             Ok(place) => place,
             Err(status) => return ending.refuse(status),
@@ -120,8 +100,13 @@ impl Guard {
         let limit = asked.map_or(self.limits.call_deadline, |asked| {
             asked.min(self.limits.call_deadline)
         });
-        match self.clock.timeout(limit, next.run(request)).await {
-            Ok(response) => response,
+        match self.clock.timeout(limit, contain(next.run(request))).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(panicked)) => {
+                tracing::error!(%panicked, "a call ran into a bug");
+                let message = "the server ran into a bug with this call; its log says where";
+                to_tonic(failure("InternalError", message)).into_http()
+            }
             Err(Elapsed) => {
                 let message = format!(
                     "no answer within {limit:?}; whether it was done is unknown: read before you retry"
@@ -137,15 +122,15 @@ pub(super) async fn guard(State(guard): State<Arc<Guard>>, request: Request, nex
     let grpc = is_grpc(request.headers());
     let Some(method) = guard.methods.get(request.uri().path()) else {
         if !grpc {
-            return next.run(request).await;
+            return http::run(&guard, request, next).await;
         }
         let unknown = Status::unimplemented("this server has no such method; list them by reflection");
         return guard.metrics.begin(&UNKNOWN).refuse(mend(&unknown));
     };
     if !grpc {
         // A web page can make a browser send forms and text anywhere, but not this content type without asking.
-        let hint = "gRPC methods take content-type application/grpc\n";
-        return (StatusCode::UNSUPPORTED_MEDIA_TYPE, hint).into_response();
+        let hint = "gRPC methods take content-type application/grpc";
+        return http::response(&failure("UnsupportedMediaType", hint));
     }
     let Some(account) = request.extensions().get::<Account>().cloned() else {
         let bug = failure("InternalError", "the request came through no connection");
@@ -185,11 +170,6 @@ fn mend(status: &Status) -> v1::Status {
         Code::Internal if unreadable() => failure("BadRequest", status.message()),
         _ => from_tonic(status),
     }
-}
-
-fn too_many(what: &str, limit: usize) -> v1::Status {
-    let message = format!("the server works on {limit} {what} already; try again in {RETRY_AFTER_SECONDS} s");
-    overloaded(message, RETRY_AFTER_SECONDS)
 }
 
 fn is_grpc(headers: &HeaderMap) -> bool {

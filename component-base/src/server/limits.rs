@@ -26,6 +26,11 @@ pub struct Limits {
     /// How long a handler may work on a call, unless the client's `grpc-timeout` is shorter. Also how long a stream may
     /// take to begin.
     pub call_deadline: Duration,
+    /// How long an HTTP handler may work on a request, watches and followed logs aside: upstream's. Also how long those
+    /// may take to begin.
+    pub request_deadline: Duration,
+    /// How long a client may leave the system's send buffer full before its connection is cut.
+    pub unread: Duration,
     /// How long the shutdown waits for answers to be read. Under the 10 s after which `docker stop` kills.
     pub drain: Duration,
 }
@@ -39,6 +44,8 @@ impl Default for Limits {
             watches: 8192,
             connection_bytes: 30 * MAX_MESSAGE_BYTES,
             call_deadline: Duration::from_secs(30),
+            request_deadline: Duration::from_secs(60),
+            unread: Duration::from_secs(60),
             drain: Duration::from_secs(5),
         }
     }
@@ -47,9 +54,22 @@ impl Default for Limits {
 /// When to come back after a refusal for overload: the queue that refused drains within milliseconds.
 pub(super) const RETRY_AFTER_SECONDS: i32 = 1;
 
-/// How long a new connection may take to say which protocol it speaks, and an HTTP/1 client to send its headers.
-/// Nobody honest is slower, and whoever says nothing holds a connection of [`Limits::connections`].
+/// How long a new connection may take to say which protocol it speaks. Nobody honest is slower, and whoever says
+/// nothing holds a connection of [`Limits::connections`].
 pub(super) const FIRST_BYTES: Duration = Duration::from_secs(5);
+
+/// How long an HTTP/1 connection may be idle between requests, and a request's headers may take: hyper has one clock
+/// for both. As long as Go's clients keep idle connections, so that they close first and no request meets a close.
+pub(super) const HTTP1_IDLE: Duration = Duration::from_secs(90);
+
+/// The largest body of an HTTP request: upstream's. An object is half of it at most, and JSON is longer than protobuf.
+pub(super) const MAX_BODY_BYTES: usize = 3 << 20;
+
+/// How long the body of an HTTP request may take to arrive. The largest needs 100 KiB/s.
+pub(super) const BODY_DEADLINE: Duration = Duration::from_secs(30);
+
+/// How much is kept of the text that a library gives with an error of its own.
+pub(super) const MAX_ERROR_TEXT_BYTES: usize = 4 << 10;
 
 /// HTTP/2 pings an idle connection this often, and gives up on an answer after as long again: a client that lost its
 /// network is noticed within 10 s, and its watches are freed.
@@ -58,7 +78,8 @@ pub(super) const KEEPALIVE: Duration = Duration::from_secs(5);
 /// All headers of one request together. Ours need less than 1 KiB.
 pub(super) const MAX_HEADER_LIST_BYTES: u32 = 16 << 10;
 
-/// HTTP/1 reads requests into a buffer of at most this size; only probes and scrapers speak it.
+/// HTTP/1 reads requests into a buffer of at most this size, which their headers must fit into. Long selectors and
+/// continue tokens do.
 pub(super) const MAX_HTTP1_BUFFER_BYTES: usize = 32 << 10;
 
 /// Streams that a client opened and reset before they were accepted: more, and the connection is closed (rapid reset,

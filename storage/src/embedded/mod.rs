@@ -32,6 +32,7 @@ use crate::store::{
 use async_trait::async_trait;
 use committer::Queue;
 use component_base::clock::Clock;
+use component_base::panics::contained;
 use engine::Engine;
 use lock::DirectoryLock;
 use recovery::Recovered;
@@ -92,12 +93,14 @@ impl Embedded {
         let (alive, gone) = mpsc::channel(1);
         let opening = {
             let clock = clock.clone();
-            tokio::task::spawn_blocking(move || open(config, &clock, alive))
+            tokio::task::spawn_blocking(move || contained(|| open(config, &clock, alive)))
         };
-        let engine = opening.await.map_err(|error| {
-            // fjall asserts what it reads of itself; a panic there means that it read something else.
+        let unopened = |error: &dyn std::fmt::Display| {
             StoreError::Corrupt(format!("the database could not be opened: {error}"))
-        })??;
+        };
+        // fjall asserts what it reads of itself; a panic there means that it read something else.
+        let opened = opening.await.map_err(|error| unopened(&error))?;
+        let engine = opened.map_err(|panicked| unopened(&panicked))??;
         let compaction = tokio::spawn(compaction::run(Arc::downgrade(&engine), policy, clock));
         let queue = Queue::start(engine.clone());
         Ok(Self {
