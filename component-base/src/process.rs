@@ -9,6 +9,7 @@ use crate::rng::Seed;
 use crate::shutdown::Shutdown;
 use crate::telemetry::{self, LogArgs};
 use anyhow::Context;
+use clap::builder::Resettable;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::process::ExitCode;
@@ -55,6 +56,18 @@ pub fn command<C: Args>(component: &Component) -> Command {
         // After the groups of flags, whose own descriptions would stand here.
         .about(component.about)
         .long_about(None)
+}
+
+/// A component's flags from text, their defaults where `flags` are silent. Nothing is read from the environment: for a
+/// program that hosts components by itself.
+///
+/// # Errors
+/// The flags are not the component's, or lack one.
+pub fn configured<C: Args>(flags: &[&str]) -> Result<C, clap::Error> {
+    let command = C::augment_args(Command::new("component")).mut_args(|arg| arg.env(Resettable::Reset));
+    let program = std::iter::once("component");
+    let matches = command.try_get_matches_from(program.chain(flags.iter().copied()))?;
+    C::from_arg_matches(&matches)
 }
 
 /// Runs the component with what [`command`] parsed, until it ends by itself, fails, or a signal ends it.

@@ -42,6 +42,19 @@ const HOUSE: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "orrery-test",
+        &[
+            "proto",
+            "apimachinery",
+            "component-base",
+            "client",
+            "apiserver",
+            "controller-manager",
+            "scheduler",
+            "kubelet-sim",
+        ],
+    ),
+    (
         "tests",
         &[
             "proto",
