@@ -3,7 +3,6 @@
 //!
 //! - [`cli`]: the command tree. A command is a file under `commands/` and an arm there.
 //! - [`resource`], [`manifest`], [`session`]: what users name, what they write, and the API that they ask.
-//! - [`printers`]: how every kind looks in a table.
 //! - [`up`]: the supervisor and its live view.
 //! - [`invariants`]: what must always hold, checked over a recorded history. `drill` records one.
 //! - [`data_dir`]: what `up` keeps, and how other commands find what it started.
@@ -19,9 +18,7 @@ pub mod components;
 pub mod data_dir;
 mod follow;
 pub mod invariants;
-mod jsonpath;
 pub mod manifest;
-pub mod printers;
 mod progress;
 pub mod resource;
 pub mod session;

@@ -1,12 +1,12 @@
 //! `orrery events`: what happened, in the order in which it did.
 
 use crate::cli::ServerArgs;
-use crate::printers::cluster::Seen;
 use crate::resource;
 use crate::session::{self, NamespaceArg};
 use crate::table::Widths;
 use anyhow::Result;
 use apimachinery::kinds;
+use apimachinery::printers::cluster::Seen;
 use client::api::ListOptions;
 use client::{Api, Client, Delta, Informer};
 use component_base::clock::Clock;

@@ -3,13 +3,13 @@
 //! In: lists, or one ordered stream that survives the server's restarts. Out: kubectl's tables, or YAML, JSON, names.
 
 use crate::cli::ServerArgs;
-use crate::jsonpath::Path;
-use crate::printers::{self, Layout};
 use crate::resource::{self, Kind, Selection};
 use crate::session::{self, NamespaceArg};
 use crate::table::Widths;
 use anyhow::{Context, Result, bail};
 use apimachinery::json::yaml;
+use apimachinery::jsonpath::Path;
+use apimachinery::printers::{self, Layout};
 use apimachinery::wire::MetaView;
 use client::{Client, Delta, Informer};
 use component_base::clock::Clock;

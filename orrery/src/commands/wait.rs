@@ -2,11 +2,11 @@
 
 use crate::cli::ServerArgs;
 use crate::follow::{self, Seen};
-use crate::jsonpath::{self, Path};
 use crate::progress::Progress;
 use crate::resource::{self, Kind, Selection};
 use crate::session::{self, NamespaceArg};
 use anyhow::{Result, bail};
+use apimachinery::jsonpath::{self, Path};
 use apimachinery::wire::MetaView;
 use client::Client;
 use component_base::clock::Clock;

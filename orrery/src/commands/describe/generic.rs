@@ -16,7 +16,7 @@ pub(super) fn sections(object: &Value, page: &mut Page) {
     let map = |name: &str| {
         let pairs = meta.get(name).and_then(Value::as_object).into_iter().flatten();
         pairs
-            .map(|(key, value)| (key.clone(), crate::jsonpath::text(value)))
+            .map(|(key, value)| (key.clone(), apimachinery::jsonpath::text(value)))
             .collect()
     };
     page.labels(0, "Labels", &map("labels"));
@@ -50,12 +50,12 @@ fn show(level: usize, name: &str, value: &Value, page: &mut Page) {
                             show(level + 1, &title(name), value, page);
                         }
                     }
-                    item => page.cells(level + 1, &[&crate::jsonpath::text(item)]),
+                    item => page.cells(level + 1, &[&apimachinery::jsonpath::text(item)]),
                 }
             }
         }
         Value::Object(_) | Value::Array(_) | Value::Null => {}
-        value => page.field(level, name, crate::jsonpath::text(value)),
+        value => page.field(level, name, apimachinery::jsonpath::text(value)),
     }
 }
 

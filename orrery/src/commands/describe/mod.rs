@@ -13,10 +13,10 @@ mod workload;
 
 use crate::cli::ServerArgs;
 use crate::commands::events;
-use crate::printers::cluster::Seen;
 use crate::resource::{self, Kind, Selection};
 use crate::session::{self, NamespaceArg};
 use anyhow::{Result, bail};
+use apimachinery::printers::cluster::Seen;
 use apimachinery::wire::MetaView;
 use client::Client;
 use client::api::ListOptions;

@@ -1,9 +1,9 @@
 //! A Node: its state, what it has, and which Pods use it.
 
 use super::page::{Page, moment};
-use crate::printers::node::roles;
-use crate::printers::text::{age, or_none};
 use anyhow::Result;
+use apimachinery::printers::node::roles;
+use apimachinery::printers::text::{age, or_none};
 use apimachinery::quantity::{self, Quantity};
 use apimachinery::resources::{pod_limits, pod_requests};
 use apimachinery::well_known::NODE_LEASE_NAMESPACE;

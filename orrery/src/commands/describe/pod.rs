@@ -1,10 +1,10 @@
 //! A Pod: where it runs, and the state of each of its containers.
 
 use super::page::{Page, moment};
-use crate::printers::pod::summary;
-use crate::printers::text::{duration, or_none, set};
 use apimachinery::int_or_string;
 use apimachinery::owner::controller_of;
+use apimachinery::printers::pod::summary;
+use apimachinery::printers::text::{duration, or_none, set};
 use jiff::Timestamp;
 use proto::Kind;
 use proto::api::core::v1::{Container, ContainerState, ContainerStatus, Pod, PodSpec, Probe, Toleration};

@@ -1,8 +1,8 @@
 //! A Service: its addresses and ports.
 
 use super::page::Page;
-use crate::printers::text::{or_none, set};
 use apimachinery::int_or_string;
+use apimachinery::printers::text::{or_none, set};
 use proto::Kind;
 use proto::api::core::v1::Service;
 

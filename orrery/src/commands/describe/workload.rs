@@ -2,11 +2,11 @@
 
 use super::page::{Page, moment};
 use super::pod;
-use crate::printers::text::selector;
 use anyhow::Result;
 use apimachinery::int_or_string;
 use apimachinery::meta::Condition;
 use apimachinery::owner::{controller_of, is_controlled_by};
+use apimachinery::printers::text::selector;
 use apimachinery::selector::LabelSelector;
 use client::api::ListOptions;
 use client::{Api, Client};

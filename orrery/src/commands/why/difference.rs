@@ -220,7 +220,7 @@ fn word(change: &Changed<'_>) -> String {
 }
 
 fn shown(value: Option<&Value>) -> String {
-    value.map_or_else(|| "none".into(), crate::jsonpath::text)
+    value.map_or_else(|| "none".into(), apimachinery::jsonpath::text)
 }
 
 #[cfg(test)]

@@ -7,11 +7,11 @@
 mod difference;
 
 use crate::cli::ServerArgs;
-use crate::printers::text::age;
 use crate::resource;
 use crate::session::{self, NamespaceArg};
 use anyhow::{Result, bail};
 use apimachinery::kinds;
+use apimachinery::printers::text::age;
 use clap::ValueEnum;
 use client::Client;
 use component_base::clock::Clock;

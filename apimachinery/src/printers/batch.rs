@@ -1,24 +1,24 @@
 //! Jobs and CronJobs.
 
+use super::cell::{AGE, CONTAINERS, Cell, Column, IMAGES, NAME, SELECTOR, row};
 use super::text::{age, containers, duration, or, selector};
-use super::{Column, always, wide};
-use apimachinery::meta::is_condition_true;
+use crate::meta::is_condition_true;
 use jiff::Timestamp;
 use proto::Kind;
 use proto::api::batch::v1::{CronJob, Job};
 
 pub(super) const JOBS: &[Column] = &[
-    always("NAME"),
-    always("STATUS"),
-    always("COMPLETIONS"),
-    always("DURATION"),
-    always("AGE"),
-    wide("CONTAINERS"),
-    wide("IMAGES"),
-    wide("SELECTOR"),
+    NAME,
+    Column::text("Status", "How far the job is."),
+    Column::text("Completions", "Pods that succeeded, of those that must."),
+    Column::text("Duration", "Time that the job took, or takes so far."),
+    AGE,
+    CONTAINERS,
+    IMAGES,
+    SELECTOR,
 ];
 
-pub(super) fn job(object: &Job, now: Timestamp) -> Vec<String> {
+pub(super) fn job(object: &Job, now: Timestamp) -> Vec<Cell> {
     let spec = object.spec.clone().unwrap_or_default();
     let status = object.status.clone().unwrap_or_default();
     let has = |condition: &&str| is_condition_true(&status.conditions, condition);
@@ -41,8 +41,8 @@ pub(super) fn job(object: &Job, now: Timestamp) -> Vec<String> {
         (None, _) => String::new(),
     };
     let [names, images] = containers(spec.template.as_ref());
-    vec![
-        object.name().to_owned(),
+    row![
+        object.name(),
         state.to_owned(),
         completions,
         took,
@@ -54,19 +54,19 @@ pub(super) fn job(object: &Job, now: Timestamp) -> Vec<String> {
 }
 
 pub(super) const CRON_JOBS: &[Column] = &[
-    always("NAME"),
-    always("SCHEDULE"),
-    always("TIMEZONE"),
-    always("SUSPEND"),
-    always("ACTIVE"),
-    always("LAST SCHEDULE"),
-    always("AGE"),
-    wide("CONTAINERS"),
-    wide("IMAGES"),
-    wide("SELECTOR"),
+    NAME,
+    Column::text("Schedule", "When jobs are made, in cron's notation."),
+    Column::text("Timezone", "Time zone of the schedule."),
+    Column::boolean("Suspend", "Whether no jobs are made for now."),
+    Column::integer("Active", "Jobs that are running."),
+    Column::text("Last Schedule", "Time since a job was last made."),
+    AGE,
+    CONTAINERS,
+    IMAGES,
+    SELECTOR,
 ];
 
-pub(super) fn cron_job(object: &CronJob, now: Timestamp) -> Vec<String> {
+pub(super) fn cron_job(object: &CronJob, now: Timestamp) -> Vec<Cell> {
     let spec = object.spec.clone().unwrap_or_default();
     let status = object.status.clone().unwrap_or_default();
     let job = spec
@@ -80,12 +80,12 @@ pub(super) fn cron_job(object: &CronJob, now: Timestamp) -> Vec<String> {
     } else {
         "False"
     };
-    vec![
-        object.name().to_owned(),
+    row![
+        object.name(),
         spec.schedule,
         or(&spec.time_zone.unwrap_or_default(), "<none>"),
         suspended.to_owned(),
-        status.active.len().to_string(),
+        status.active.len(),
         last.map_or_else(|| "<none>".into(), |last| age(Some(last), now)),
         age(object.meta().creation_timestamp.as_ref(), now),
         names,

@@ -1,78 +1,122 @@
 //! The columns that kubectl prints for each kind, a file a family of kinds.
 //!
-//! In: an encoded object and the time. Out: its cells. Pure. A kind is a row in [`layout`], a list of columns and a
-//! function from the object to as many cells. <https://kubernetes.io/docs/reference/kubectl/#output-options>
+//! In: an encoded object and the time. Out: its cells. Pure, and shared by the server, which answers with Tables, and the
+//! command line. A kind is a row in [`layout`], a list of columns and a function from the object to as many cells; the
+//! columns of custom kinds are paths ([`Layout::custom`]). <https://kubernetes.io/docs/reference/kubectl/#output-options>
 
 mod autoscaling;
 mod batch;
-pub(crate) mod cluster;
+mod cell;
+pub mod cluster;
 mod config;
+mod custom;
 mod network;
-pub(crate) mod node;
-pub(crate) mod pod;
+pub mod node;
+pub mod pod;
 mod storage;
-pub(crate) mod text;
+pub mod text;
 mod workload;
 
+pub use cell::{Cell, Column};
+pub use custom::PathColumn;
+
+use crate::json::{self, Faults};
+use custom::Paths;
 use jiff::Timestamp;
 use prost::DecodeError;
 use proto::api::{
     apps, autoscaling as scaling, batch as jobs, coordination, core, discovery, policy, scheduling,
 };
 use proto::{Kind, Object};
-
-/// A column.
-#[derive(Clone, Copy, Debug)]
-pub struct Column {
-    /// Its header.
-    pub name: &'static str,
-    /// Whether it is shown only with `-o wide`.
-    pub wide: bool,
-}
+use std::borrow::Cow;
 
 /// The columns of a kind, and how an object fills them.
-#[derive(Clone, Copy)]
+#[derive(Clone, Debug)]
 pub struct Layout {
-    columns: &'static [Column],
-    cells: fn(&Object, Timestamp) -> Result<Vec<String>, DecodeError>,
+    columns: Cow<'static, [Column]>,
+    cells: Cells,
 }
 
-const fn always(name: &'static str) -> Column {
-    Column { name, wide: false }
-}
-
-const fn wide(name: &'static str) -> Column {
-    Column { name, wide: true }
+/// How an object fills its columns.
+#[derive(Clone, Debug)]
+enum Cells {
+    /// By what its kind is.
+    Kind(fn(&Object, Timestamp) -> Result<Vec<Cell>, DecodeError>),
+    /// By paths into its JSON.
+    Paths(Paths),
 }
 
 impl Layout {
-    /// The headers.
-    pub fn headers(&self, wide: bool) -> Vec<String> {
-        let shown = self.columns.iter().filter(|column| wide || !column.wide);
-        shown.map(|column| column.name.to_owned()).collect()
+    /// The layout of a custom kind: what its definition asks for, or the age.
+    pub fn custom(columns: Vec<PathColumn>) -> Self {
+        let paths = Paths::new(columns);
+        Self {
+            columns: paths.columns().into(),
+            cells: Cells::Paths(paths),
+        }
     }
 
-    /// One object's cells.
+    /// The columns.
+    pub fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    /// One object's cells, as many as there are columns.
     ///
     /// # Errors
     /// The object is of another kind, or its bytes do not decode.
-    pub fn row(&self, object: &Object, now: Timestamp, wide: bool) -> Result<Vec<String>, DecodeError> {
-        let cells = (self.cells)(object, now)?.into_iter().zip(self.columns);
-        let shown = cells.filter(|(_, column)| wide || !column.wide);
-        Ok(shown.map(|(cell, _)| cell).collect())
+    pub fn cells(&self, object: &Object, now: Timestamp) -> Result<Vec<Cell>, CellsError> {
+        match &self.cells {
+            Cells::Kind(cells) => Ok(cells(object, now)?),
+            Cells::Paths(paths) => {
+                let value = json::to_value(object.number, &object.bytes).map_err(Faults::from)?;
+                Ok(paths.cells(&value, now))
+            }
+        }
     }
+
+    /// The headers as people see them, all or those that are shown without `-o wide`.
+    pub fn headers(&self, wide: bool) -> Vec<String> {
+        let shown = self
+            .columns
+            .iter()
+            .filter(|column| wide || column.is_always_shown());
+        shown.map(|column| column.name.to_uppercase()).collect()
+    }
+
+    /// One object's cells as people see them, all or those that are shown without `-o wide`.
+    ///
+    /// # Errors
+    /// As [`Layout::cells`].
+    pub fn row(&self, object: &Object, now: Timestamp, wide: bool) -> Result<Vec<String>, CellsError> {
+        let cells = self.cells(object, now)?;
+        let shown = cells.iter().zip(self.columns.iter());
+        let shown = shown.filter(|(_, column)| wide || column.is_always_shown());
+        Ok(shown.map(|(cell, _)| cell.to_string()).collect())
+    }
+}
+
+/// An object that fills no row.
+#[derive(Debug, thiserror::Error)]
+pub enum CellsError {
+    /// Its bytes are not of its kind.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// It has no JSON.
+    #[error(transparent)]
+    Json(#[from] Faults),
 }
 
 macro_rules! layouts {
     ($number:ident: $($kind:ty => $columns:path, $cells:path;)*) => {
         match $number {
             $(<$kind as Kind>::NUMBER => Layout {
-                columns: $columns,
-                cells: |object, now| Ok($cells(&object.decode_as::<$kind>()?, now)),
+                columns: Cow::Borrowed($columns),
+                cells: Cells::Kind(|object, now| Ok($cells(&object.decode_as::<$kind>()?, now))),
             },)*
             _ => Layout {
-                columns: cluster::ANY,
-                cells: cluster::any,
+                columns: Cow::Borrowed(cluster::ANY),
+                cells: Cells::Kind(cluster::any),
             },
         }
     };
@@ -114,8 +158,8 @@ pub fn layout(number: u32) -> Layout {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use apimachinery::json::{self, Unknown};
-    use apimachinery::kinds;
+    use crate::json::Unknown;
+    use crate::kinds;
 
     #[test]
     fn every_kind_fills_every_column_also_when_it_is_empty() {

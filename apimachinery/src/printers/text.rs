@@ -1,7 +1,7 @@
 //! How single values look in kubectl's tables.
 
-use apimachinery::quantity;
-use apimachinery::selector::LabelSelector as Parsed;
+use crate::quantity;
+use crate::selector::LabelSelector as Parsed;
 use jiff::Timestamp;
 use proto::Quantity;
 use proto::api::core::v1::{PodSpec, PodTemplateSpec};
@@ -9,15 +9,17 @@ use proto::meta::v1::LabelSelector;
 use std::collections::BTreeMap;
 
 /// How long ago: `45s`, `3m12s`, `2d5h`; `<unknown>` for a time that is not known.
-pub(crate) fn age(time: Option<&proto::Timestamp>, now: Timestamp) -> String {
-    time.map_or_else(
-        || "<unknown>".into(),
-        |time| duration(now.as_second() - time.seconds),
-    )
+pub fn age(time: Option<&proto::Timestamp>, now: Timestamp) -> String {
+    time.map_or_else(|| "<unknown>".into(), |time| age_of(time.seconds, now))
+}
+
+/// How long ago a second of the Unix calendar was.
+pub(super) fn age_of(seconds: i64, now: Timestamp) -> String {
+    duration(now.as_second() - seconds)
 }
 
 /// A duration in at most two units, the finer one only while it matters.
-pub(crate) fn duration(seconds: i64) -> String {
+pub fn duration(seconds: i64) -> String {
     const MINUTE: i64 = 60;
     const HOUR: i64 = 60 * MINUTE;
     const DAY: i64 = 24 * HOUR;
@@ -47,17 +49,17 @@ pub(crate) fn duration(seconds: i64) -> String {
 }
 
 /// The text, or `<none>`.
-pub(crate) fn or_none(text: &str) -> String {
+pub fn or_none(text: &str) -> String {
     or(text, "<none>")
 }
 
 /// The text, or what stands for its absence.
-pub(crate) fn or(text: &str, absent: &str) -> String {
+pub fn or(text: &str, absent: &str) -> String {
     if text.is_empty() { absent } else { text }.to_owned()
 }
 
 /// `a=1,b=2`, or `<none>`.
-pub(crate) fn set(pairs: &BTreeMap<String, String>) -> String {
+pub fn set(pairs: &BTreeMap<String, String>) -> String {
     let pairs: Vec<String> = pairs
         .iter()
         .map(|(key, value)| format!("{key}={value}"))
@@ -66,7 +68,7 @@ pub(crate) fn set(pairs: &BTreeMap<String, String>) -> String {
 }
 
 /// `app=web,tier in (a,b)`, or `<none>`.
-pub(crate) fn selector(selector: Option<&LabelSelector>) -> String {
+pub fn selector(selector: Option<&LabelSelector>) -> String {
     match Parsed::from_proto(selector) {
         Ok(parsed) => or_none(&parsed.to_string()),
         Err(_) => "<invalid>".into(),
@@ -74,7 +76,7 @@ pub(crate) fn selector(selector: Option<&LabelSelector>) -> String {
 }
 
 /// The containers' names, and their images.
-pub(crate) fn containers(template: Option<&PodTemplateSpec>) -> [String; 2] {
+pub fn containers(template: Option<&PodTemplateSpec>) -> [String; 2] {
     let none = PodSpec::default();
     let spec = template
         .and_then(|template| template.spec.as_ref())
@@ -90,12 +92,12 @@ pub(crate) fn containers(template: Option<&PodTemplateSpec>) -> [String; 2] {
 }
 
 /// A quantity as its unit writes it shortest; what is none stays as it is.
-pub(crate) fn quantity(amount: &Quantity) -> String {
+pub fn quantity(amount: &Quantity) -> String {
     quantity::parse(&amount.string).map_or_else(|_| amount.string.clone(), |amount| amount.to_string())
 }
 
 /// `RWO`, `ROX`, …: access modes of volumes.
-pub(crate) fn access_modes(modes: &[String]) -> String {
+pub fn access_modes(modes: &[String]) -> String {
     let short = |mode: &String| match mode.as_str() {
         "ReadWriteOnce" => "RWO".to_owned(),
         "ReadOnlyMany" => "ROX".to_owned(),

@@ -1,26 +1,26 @@
 //! Services and the addresses behind them.
 
+use super::cell::{AGE, Cell, Column, NAME, SELECTOR, row};
 use super::text::{age, or_none, set};
-use super::{Column, always, wide};
 use jiff::Timestamp;
 use proto::Kind;
 use proto::api::core::v1::{Service, ServiceSpec};
 use proto::api::discovery::v1::EndpointSlice;
 
 pub(super) const SERVICES: &[Column] = &[
-    always("NAME"),
-    always("TYPE"),
-    always("CLUSTER-IP"),
-    always("EXTERNAL-IP"),
-    always("PORT(S)"),
-    always("AGE"),
-    wide("SELECTOR"),
+    NAME,
+    Column::text("Type", "From where it can be reached."),
+    Column::text("Cluster-IP", "Address within the cluster."),
+    Column::text("External-IP", "Addresses outside of the cluster."),
+    Column::text("Port(s)", "Its ports, and those of the nodes that lead to them."),
+    AGE,
+    SELECTOR,
 ];
 
-pub(super) fn service(object: &Service, now: Timestamp) -> Vec<String> {
+pub(super) fn service(object: &Service, now: Timestamp) -> Vec<Cell> {
     let spec = object.spec.clone().unwrap_or_default();
-    vec![
-        object.name().to_owned(),
+    row![
+        object.name(),
         spec.r#type.clone(),
         or_none(&spec.cluster_ip),
         or_none(&external(object, &spec)),
@@ -64,17 +64,17 @@ fn ports(spec: &ServiceSpec) -> String {
 }
 
 pub(super) const ENDPOINT_SLICES: &[Column] = &[
-    always("NAME"),
-    always("ADDRESSTYPE"),
-    always("PORTS"),
-    always("ENDPOINTS"),
-    always("AGE"),
+    NAME,
+    Column::text("AddressType", "IPv4, IPv6 or FQDN."),
+    Column::text("Ports", "Ports of the endpoints."),
+    Column::text("Endpoints", "Addresses of the endpoints."),
+    AGE,
 ];
 
 /// How many ports or addresses a cell names before it only counts the rest.
 const NAMED: usize = 3;
 
-pub(super) fn endpoint_slice(object: &EndpointSlice, now: Timestamp) -> Vec<String> {
+pub(super) fn endpoint_slice(object: &EndpointSlice, now: Timestamp) -> Vec<Cell> {
     let ports = object
         .ports
         .iter()
@@ -83,8 +83,8 @@ pub(super) fn endpoint_slice(object: &EndpointSlice, now: Timestamp) -> Vec<Stri
         .endpoints
         .iter()
         .flat_map(|endpoint| endpoint.addresses.iter().cloned());
-    vec![
-        object.name().to_owned(),
+    row![
+        object.name(),
         object.address_type.clone(),
         shorten(ports, "<unset>"),
         shorten(addresses, "<unset>"),

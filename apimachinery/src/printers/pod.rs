@@ -1,9 +1,9 @@
 //! Pods: what one word says about all of their containers.
 
+use super::cell::{AGE, Cell, Column, NAME, row};
 use super::text::{age, or_none};
-use super::{Column, always, wide};
-use apimachinery::meta::{get_condition, is_condition_true};
-use apimachinery::resources::is_sidecar;
+use crate::meta::{get_condition, is_condition_true};
+use crate::resources::is_sidecar;
 use jiff::Timestamp;
 use proto::Kind;
 use proto::api::core::v1::{
@@ -11,33 +11,39 @@ use proto::api::core::v1::{
 };
 
 pub(super) const PODS: &[Column] = &[
-    always("NAME"),
-    always("READY"),
-    always("STATUS"),
-    always("RESTARTS"),
-    always("AGE"),
-    wide("IP"),
-    wide("NODE"),
-    wide("NOMINATED NODE"),
-    wide("READINESS GATES"),
+    NAME,
+    Column::text("Ready", "Containers that are ready, of all."),
+    Column::text("Status", "What its containers come to, in a word."),
+    Column::text(
+        "Restarts",
+        "How often its containers were started again, and when last.",
+    ),
+    AGE,
+    Column::wide("IP", "Address of the pod."),
+    Column::wide("Node", "Node that it runs on."),
+    Column::wide("Nominated Node", "Node where room is being made for it."),
+    Column::wide(
+        "Readiness Gates",
+        "Conditions of others that hold, of those that it waits for.",
+    ),
 ];
 
 /// What the containers of a Pod come to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Summary {
+pub struct Summary {
     /// How many containers are ready.
-    pub(crate) ready: usize,
+    pub ready: usize,
     /// How many there are, sidecars included.
-    pub(crate) total: usize,
+    pub total: usize,
     /// `Running`, `Init:0/1`, `CrashLoopBackOff`, `Terminating`, …
-    pub(crate) status: String,
+    pub status: String,
     /// How often containers were started again.
-    pub(crate) restarts: i32,
+    pub restarts: i32,
     /// When the last of them ended.
-    pub(crate) last_restart: Option<proto::Timestamp>,
+    pub last_restart: Option<proto::Timestamp>,
 }
 
-pub(super) fn pod(pod: &Pod, now: Timestamp) -> Vec<String> {
+pub(super) fn pod(pod: &Pod, now: Timestamp) -> Vec<Cell> {
     let summary = summary(pod);
     let none = (PodSpec::default(), PodStatus::default());
     let spec = pod.spec.as_ref().unwrap_or(&none.0);
@@ -54,8 +60,8 @@ pub(super) fn pod(pod: &Pod, now: Timestamp) -> Vec<String> {
         0 => String::new(),
         all => format!("{}/{all}", met.count()),
     };
-    vec![
-        pod.name().to_owned(),
+    row![
+        pod.name(),
         format!("{}/{}", summary.ready, summary.total),
         summary.status,
         restarts,
@@ -68,7 +74,7 @@ pub(super) fn pod(pod: &Pod, now: Timestamp) -> Vec<String> {
 }
 
 /// Sums a Pod up as `kubectl get pods` does.
-pub(crate) fn summary(pod: &Pod) -> Summary {
+pub fn summary(pod: &Pod) -> Summary {
     let none = (PodSpec::default(), PodStatus::default());
     let spec = pod.spec.as_ref().unwrap_or(&none.0);
     let status = pod.status.as_ref().unwrap_or(&none.1);
