@@ -7,6 +7,7 @@
 
 mod batch;
 mod core;
+mod custom;
 mod pod;
 mod service;
 mod storage;

@@ -6,10 +6,14 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+/// Custom kinds have numbers from here on, which mean something in this process only. Arms of `orrery.v1.Object` are below.
+pub const FIRST_CUSTOM: u32 = 1 << 16;
+
 /// How a kind is named and what generic code may do with it.
 #[derive(Debug)]
 pub struct KindInfo {
-    /// The arm of `orrery.v1.Object` ([`proto::Kind::NUMBER`]).
+    /// The arm of `orrery.v1.Object` ([`proto::Kind::NUMBER`]); for a custom kind a number of this process, see
+    /// [`FIRST_CUSTOM`].
     pub number: u32,
     /// `Pod`.
     pub kind: &'static str,
@@ -36,6 +40,20 @@ pub struct KindInfo {
 }
 
 impl KindInfo {
+    /// The arm of `orrery.v1.Object` that the kind's objects travel in. All custom kinds share one.
+    pub fn arm(&self) -> u32 {
+        if self.is_custom() {
+            <proto::orrery::v1::CustomResource as proto::Kind>::NUMBER
+        } else {
+            self.number
+        }
+    }
+
+    /// Whether a CustomResourceDefinition added the kind.
+    pub fn is_custom(&self) -> bool {
+        self.number >= FIRST_CUSTOM
+    }
+
     /// `v1` or `apps/v1`: what manifests call `apiVersion`.
     pub fn api_version(&self) -> String {
         if self.group.is_empty() {
@@ -327,6 +345,16 @@ pub fn all() -> &'static [KindInfo] {
                 [],
                 CLUSTER
             ),
+            row!(
+                proto::apiextensions::v1::CustomResourceDefinition,
+                "apiextensions.k8s.io",
+                "v1",
+                "customresourcedefinitions",
+                ["crd", "crds"],
+                ["api-extensions"],
+                CLUSTER,
+                status
+            ),
         ];
         for row in &mut rows {
             row.singular = Box::leak(row.kind.to_lowercase().into_boxed_str());
@@ -393,8 +421,11 @@ mod tests {
         let object = proto::descriptors()
             .get_message_by_name("orrery.v1.Object")
             .unwrap();
-        let stored = object.fields().filter(|f| f.number() < 1000).count();
-        assert_eq!(stored, all().len());
+        let custom = <proto::orrery::v1::CustomResource as proto::Kind>::NUMBER;
+        let stored = object
+            .fields()
+            .filter(|f| f.number() < 1000 && f.number() != custom);
+        assert_eq!(stored.count(), all().len());
     }
 
     #[test]

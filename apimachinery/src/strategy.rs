@@ -22,6 +22,7 @@ use bytes::Bytes;
 use proto::Kind;
 use proto::api::core::v1::{Namespace, Node, Pod};
 use proto::api::{apps, autoscaling, batch, coordination, core, discovery, policy, scheduling, storage};
+use proto::apiextensions;
 use proto::meta::v1::{ObjectMeta, Status};
 
 /// Which part of an object a write is for.
@@ -154,7 +155,7 @@ const fn of<K: Object>() -> Row {
 }
 
 /// Every kind that is stored, in the order of their numbers.
-static ROWS: [Row; 27] = [
+static ROWS: [Row; 28] = [
     of::<core::v1::Pod>(),
     of::<core::v1::Node>(),
     of::<core::v1::Namespace>(),
@@ -182,6 +183,7 @@ static ROWS: [Row; 27] = [
     of::<autoscaling::v2::HorizontalPodAutoscaler>(),
     of::<discovery::v1::EndpointSlice>(),
     of::<storage::v1::StorageClass>(),
+    of::<apiextensions::v1::CustomResourceDefinition>(),
 ];
 
 fn row(number: u32) -> Result<&'static Row, Rejection> {
@@ -241,6 +243,7 @@ objects!(with status:
     batch::v1::CronJob,
     policy::v1::PodDisruptionBudget,
     autoscaling::v2::HorizontalPodAutoscaler,
+    apiextensions::v1::CustomResourceDefinition,
 );
 
 objects!(without status:

@@ -6,6 +6,7 @@
 
 mod container;
 mod core;
+mod custom;
 mod faults;
 mod labels;
 mod meta;

@@ -17,7 +17,9 @@ mod kind;
 mod object;
 mod watch_event;
 
-pub use generated::k8s::io::{api, apimachinery};
+/// `k8s.io/apiextensions-apiserver/pkg/apis/apiextensions`.
+pub use apiextensions_apiserver::pkg::apis::apiextensions;
+pub use generated::k8s::io::{api, apiextensions_apiserver, apimachinery};
 pub use generated::orrery;
 /// The part of etcd's v3 API that storage calls. Not in [`descriptors`]: we do not serve it.
 pub mod etcd {

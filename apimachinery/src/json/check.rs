@@ -116,9 +116,11 @@ impl Checker {
             Shape::Map => match payload.bytes().and_then(wire::entry_of) {
                 Ok((key, value)) => {
                     self.path.push(Segment::Key(key.to_owned()));
+                    self.depth += 1;
                     if let Some(value) = value {
                         self.value(field.kind, value);
                     }
+                    self.depth -= 1;
                     self.path.pop();
                 }
                 Err(fault) => self.fault(*fault),
@@ -137,6 +139,7 @@ impl Checker {
     fn value(&mut self, kind: Kind, payload: Payload<'_>) {
         let result = match kind {
             Kind::Bool | Kind::Int32 | Kind::Int64 => payload.varint().map(drop),
+            Kind::Double => payload.double().map(drop),
             Kind::String => payload.text().map(drop),
             Kind::Bytes => payload.bytes().map(drop),
             Kind::Quantity => payload.bytes().and_then(wire::text_of).map(drop),
@@ -151,7 +154,7 @@ impl Checker {
                 }
                 Err(fault) => Err(fault),
             },
-            Kind::Strings(index) | Kind::Message(index) => match payload.bytes() {
+            Kind::Message(index) | Kind::Union(index) => match payload.bytes() {
                 Ok(bytes) => return self.message(schema::message(index), bytes),
                 Err(fault) => Err(fault),
             },

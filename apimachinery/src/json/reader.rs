@@ -37,6 +37,7 @@ pub enum Unknown {
 /// The wire keys of a map entry's value: field 2, as a number or as bytes.
 const ENTRY_KEY: u8 = 0x0a;
 const ENTRY_VALUE_NUMBER: &[u8] = &[0x10];
+const ENTRY_VALUE_DOUBLE: &[u8] = &[0x11];
 const ENTRY_VALUE_BYTES: &[u8] = &[0x12];
 
 /// Where a field's records lie in the output.
@@ -318,12 +319,14 @@ impl Reader {
                 step: Step::Key(key.0, key.1),
             };
             let before = self.faults.len();
+            self.depth += 1;
             map.next_value_seed(Value {
                 reader: self,
                 field,
                 path: &step,
                 place: Place::Entry,
             })?;
+            self.depth -= 1;
             if self.faults.len() > before {
                 // The object is refused anyway; half an entry would only confuse what follows.
                 self.out.truncate(start);
@@ -499,8 +502,11 @@ impl Value<'_, '_> {
     fn begin(&mut self) {
         let key = match self.place {
             Place::Field | Place::Item => &self.field.key,
-            Place::Entry if self.field.kind.wire_type() == WireType::Varint => ENTRY_VALUE_NUMBER,
-            Place::Entry => ENTRY_VALUE_BYTES,
+            Place::Entry => match self.field.kind.wire_type() {
+                WireType::Varint => ENTRY_VALUE_NUMBER,
+                WireType::SixtyFourBit => ENTRY_VALUE_DOUBLE,
+                _ => ENTRY_VALUE_BYTES,
+            },
         };
         self.reader.out.extend_from_slice(key);
     }
@@ -510,6 +516,45 @@ impl Value<'_, '_> {
             self.begin();
             encode_varint(number as u64, &mut self.reader.out);
         }
+    }
+
+    fn double(mut self, number: f64) {
+        if number.to_bits() != 0 || self.writes_zero() {
+            self.begin();
+            self.reader.out.extend_from_slice(&number.to_le_bytes());
+        }
+    }
+
+    /// The field that takes this form of a union's value, if a union stands here and has it.
+    fn chosen(&self, form: fn(schema::Union) -> Option<u16>) -> Option<Chosen> {
+        let Kind::Union(index) = self.field.kind else {
+            return None;
+        };
+        let message = schema::message(index);
+        let union = message.union.filter(|_| self.is_single())?;
+        let at = |index: u16| &message.fields[usize::from(index)];
+        let field = at(form(union)?);
+        let also = union.bool.map(at).filter(|also| also.kind != field.kind);
+        Some(Chosen { field, also })
+    }
+
+    /// Writes a union's message; `fill` reads into the chosen field.
+    fn union<E>(self, chosen: Chosen, fill: impl FnOnce(Value<'_, '_>) -> Result<(), E>) -> Result<(), E> {
+        self.nested(|value| {
+            if let Some(also) = chosen.also {
+                value.reader.out.extend_from_slice(&also.key);
+                value.reader.out.push(1);
+            }
+            value.reader.depth += 1;
+            fill(Value {
+                reader: value.reader,
+                field: chosen.field,
+                path: value.path,
+                place: Place::Field,
+            })?;
+            value.reader.depth -= 1;
+            Ok(())
+        })
     }
 
     fn bytes(mut self, bytes: &[u8]) {
@@ -565,6 +610,7 @@ impl Value<'_, '_> {
         match self.field.kind {
             Kind::Bool => "true or false",
             Kind::Int32 | Kind::Int64 => "an integer",
+            Kind::Double => "a number",
             Kind::String => "a string",
             Kind::Bytes => "a base64 string",
             Kind::Quantity => "a quantity such as \"500m\" or 2",
@@ -572,8 +618,15 @@ impl Value<'_, '_> {
             Kind::Time | Kind::MicroTime => "a time such as \"2026-01-02T03:04:05Z\"",
             Kind::Duration => "a duration such as \"1m30s\"",
             Kind::Raw => "any value",
-            Kind::Strings(_) => "a list of strings",
             Kind::Message(_) => "an object",
+            Kind::Union(index) => {
+                let union = schema::message(index).union.unwrap_or_default();
+                match (union.object, union.bool) {
+                    (None, _) => "a list",
+                    (_, None) => "an object or a list",
+                    (_, Some(_)) => "an object, true or false",
+                }
+            }
         }
     }
 
@@ -625,6 +678,13 @@ impl Value<'_, '_> {
             Ok(())
         })
     }
+}
+
+/// Which field of a union takes a value.
+struct Chosen {
+    field: &'static Field,
+    /// The union's bool, which is true where another field is set.
+    also: Option<&'static Field>,
 }
 
 /// Enough of a text to recognise it by.
@@ -681,7 +741,7 @@ impl<'de> Visitor<'de> for Value<'_, '_> {
                 None => self.invalid(text),
             },
             Kind::Raw => return self.raw(|raw| raw.visit_str(text)),
-            Kind::Bool | Kind::Int32 | Kind::Int64 | Kind::Strings(_) | Kind::Message(_) => {
+            Kind::Bool | Kind::Int32 | Kind::Int64 | Kind::Double | Kind::Message(_) | Kind::Union(_) => {
                 self.wrong_type(Unexpected::Str(&shorten(text)));
             }
         }
@@ -689,6 +749,9 @@ impl<'de> Visitor<'de> for Value<'_, '_> {
     }
 
     fn visit_bool<E: Error>(self, value: bool) -> Result<(), E> {
+        if let Some(chosen) = self.chosen(|union| union.bool) {
+            return self.union(chosen, |field| field.visit_bool(value));
+        }
         match self.field.kind {
             Kind::Bool if self.is_single() => self.number(i64::from(value)),
             Kind::Raw if self.is_single() => return self.raw(|raw| raw.visit_bool(value)),
@@ -701,6 +764,7 @@ impl<'de> Visitor<'de> for Value<'_, '_> {
         match self.field.kind {
             _ if !self.is_single() => self.wrong_type(Unexpected::Signed(number)),
             Kind::Quantity => self.quantity(&number.to_string()),
+            Kind::Double => self.double(number as f64),
             Kind::Raw => return self.raw(|raw| raw.visit_i64(number)),
             _ => self.integer(Some(number), Unexpected::Signed(number)),
         }
@@ -711,6 +775,7 @@ impl<'de> Visitor<'de> for Value<'_, '_> {
         match self.field.kind {
             _ if !self.is_single() => self.wrong_type(Unexpected::Unsigned(number)),
             Kind::Quantity => self.quantity(&number.to_string()),
+            Kind::Double => self.double(number as f64),
             Kind::Raw => return self.raw(|raw| raw.visit_u64(number)),
             _ => self.integer(i64::try_from(number).ok(), Unexpected::Unsigned(number)),
         }
@@ -720,6 +785,7 @@ impl<'de> Visitor<'de> for Value<'_, '_> {
     fn visit_f64<E: Error>(self, number: f64) -> Result<(), E> {
         match self.field.kind {
             Kind::Quantity if self.is_single() && number.is_finite() => self.quantity(&number.to_string()),
+            Kind::Double if self.is_single() => self.double(number),
             Kind::Raw if self.is_single() => return self.raw(|raw| raw.visit_f64(number)),
             _ => self.wrong_type(Unexpected::Float(number)),
         }
@@ -731,6 +797,7 @@ impl<'de> Visitor<'de> for Value<'_, '_> {
         if self.place == Place::Item {
             match self.field.kind.wire_type() {
                 WireType::Varint => self.number(0),
+                WireType::SixtyFourBit => self.double(0.0),
                 _ => self.bytes(&[]),
             }
         }
@@ -741,17 +808,8 @@ impl<'de> Visitor<'de> for Value<'_, '_> {
         if self.is_single() && self.field.kind == Kind::Raw {
             return self.raw(|raw| raw.visit_seq(items));
         }
-        if let (true, Kind::Strings(index)) = (self.is_single(), self.field.kind) {
-            let list = &schema::message(index).fields[0];
-            return self.nested(|value| {
-                let inner = Value {
-                    reader: &mut *value.reader,
-                    field: list,
-                    path: value.path,
-                    place: Place::Field,
-                };
-                inner.visit_seq(items)
-            });
+        if let Some(chosen) = self.chosen(|union| union.list) {
+            return self.union(chosen, |field| field.visit_seq(items));
         }
         if self.is_single() || self.field.shape != Shape::List {
             self.wrong_type(Unexpected::Seq);
@@ -782,6 +840,9 @@ impl<'de> Visitor<'de> for Value<'_, '_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         if !self.is_single() && self.field.shape == Shape::Map {
             return self.reader.map(self.field, self.path, map);
+        }
+        if let Some(chosen) = self.chosen(|union| union.object) {
+            return self.union(chosen, |field| field.visit_map(map));
         }
         match self.field.kind {
             Kind::Message(index) if self.is_single() => {

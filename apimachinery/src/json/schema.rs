@@ -17,6 +17,9 @@ use std::sync::LazyLock;
 /// Nesting allowed in wire bytes and in JSON. Kubernetes' own kinds need about 15 levels; prost stops at 100 too.
 pub const MAX_DEPTH: usize = 100;
 
+/// Objects of custom kinds. Their fields are no fields of the message: see `custom.rs`.
+const CUSTOM_RESOURCE: &str = "orrery.v1.CustomResource";
+
 /// More fields in one message would not fit the reader's bit set of fields seen.
 const MAX_FIELDS: usize = 128;
 
@@ -26,6 +29,8 @@ pub(super) enum Kind {
     Bool,
     Int32,
     Int64,
+    /// Any number in JSON.
+    Double,
     String,
     /// Base64 in JSON.
     Bytes,
@@ -41,10 +46,10 @@ pub(super) enum Kind {
     Duration,
     /// JSON kept as it is in a message's first field (RawExtension, FieldsV1).
     Raw,
-    /// A list of strings in JSON, kept in the one field of the message with this index (ExtraValue).
-    Strings(u16),
     /// An object; the index of its message in [`Schema::messages`].
     Message(u16),
+    /// One of an object, a list and a bool; the index of the message whose fields hold them, see [`Union`].
+    Union(u16),
 }
 
 impl Kind {
@@ -52,6 +57,7 @@ impl Kind {
     pub(super) fn wire_type(self) -> WireType {
         match self {
             Self::Bool | Self::Int32 | Self::Int64 => WireType::Varint,
+            Self::Double => WireType::SixtyFourBit,
             _ => WireType::LengthDelimited,
         }
     }
@@ -124,6 +130,14 @@ pub(super) struct TypeMeta {
     pub(super) quoted: String,
 }
 
+/// The fields of a message that JSON writes as the one of them that is set: indexes into [`Message::fields`].
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Union {
+    pub(super) object: Option<u16>,
+    pub(super) list: Option<u16>,
+    pub(super) bool: Option<u16>,
+}
+
 /// One message of the schema: everything that the transcoder has to know about it.
 #[derive(Debug)]
 pub struct Message {
@@ -133,6 +147,8 @@ pub struct Message {
     pub(super) targets: Vec<Target>,
     /// Indexes of the fields that JSON always prints, ascending.
     pub(super) always: Vec<u16>,
+    /// Set when JSON writes one field in place of the message.
+    pub(super) union: Option<Union>,
     names: NameTable,
 }
 
@@ -244,7 +260,8 @@ fn compile() -> Schema {
     let pool = proto::descriptors();
     let descriptors: Vec<MessageDescriptor> = pool
         .all_messages()
-        .filter(|m| m.full_name().starts_with("k8s.io.") && !m.is_map_entry())
+        .filter(|m| m.full_name().starts_with("k8s.io.") || m.full_name() == CUSTOM_RESOURCE)
+        .filter(|m| !m.is_map_entry())
         .collect();
     let by_name: HashMap<String, u16> = descriptors
         .iter()
@@ -285,7 +302,7 @@ fn compile_message(
     for field in descriptor.fields() {
         let flags = options.of(&field);
         if !flags.inline {
-            fields.push(compile_field(&field, 0, by_name, &flags));
+            fields.push(compile_field(&field, 0, by_name, options, &flags));
             continue;
         }
         let inlined = message_of(&field).expect("only messages are inlined");
@@ -296,7 +313,7 @@ fn compile_message(
                 "{}: inlining goes one level deep",
                 inner.full_name()
             );
-            fields.push(compile_field(&inner, field.number(), by_name, &flags));
+            fields.push(compile_field(&inner, field.number(), by_name, options, &flags));
         }
     }
     fields.sort_by(|a, b| a.name.cmp(&b.name));
@@ -321,6 +338,7 @@ fn compile_message(
         };
         *slot(holder, field.number) = Target::Field(index as u16);
     }
+    let union = options.is_union(descriptor).then(|| union_of(&fields));
     let always = fields
         .iter()
         .enumerate()
@@ -334,6 +352,16 @@ fn compile_message(
         fields,
         targets,
         always,
+        union,
+    }
+}
+
+fn union_of(fields: &[Field]) -> Union {
+    let position = |is: fn(&Field) -> bool| fields.iter().position(is).map(|index| index as u16);
+    Union {
+        object: position(|f| f.shape == Shape::Single && matches!(f.kind, Kind::Message(_))),
+        list: position(|f| f.shape == Shape::List),
+        bool: position(|f| f.shape == Shape::Single && f.kind == Kind::Bool),
     }
 }
 
@@ -349,17 +377,18 @@ fn compile_field(
     field: &FieldDescriptor,
     outer: u32,
     by_name: &HashMap<String, u16>,
+    options: &Options,
     flags: &Flags,
 ) -> Field {
     let (kind, shape) = match message_of(field).filter(|_| field.is_map()) {
         Some(entry) => {
             let value = entry.map_entry_value_field();
-            (kind_of(&value, by_name, flags.micro), Shape::Map)
+            (kind_of(&value, by_name, options, flags.micro), Shape::Map)
         }
         None if field.cardinality() == Cardinality::Repeated => {
-            (kind_of(field, by_name, flags.micro), Shape::List)
+            (kind_of(field, by_name, options, flags.micro), Shape::List)
         }
-        None => (kind_of(field, by_name, flags.micro), Shape::Single),
+        None => (kind_of(field, by_name, options, flags.micro), Shape::Single),
     };
     let wire_type = if shape == Shape::Map {
         WireType::LengthDelimited
@@ -381,11 +410,12 @@ fn compile_field(
     }
 }
 
-fn kind_of(field: &FieldDescriptor, by_name: &HashMap<String, u16>, micro: bool) -> Kind {
+fn kind_of(field: &FieldDescriptor, by_name: &HashMap<String, u16>, options: &Options, micro: bool) -> Kind {
     match field.kind() {
         ProtoKind::Bool => Kind::Bool,
         ProtoKind::Int32 => Kind::Int32,
         ProtoKind::Int64 => Kind::Int64,
+        ProtoKind::Double => Kind::Double,
         ProtoKind::String => Kind::String,
         ProtoKind::Bytes => Kind::Bytes,
         ProtoKind::Message(m) => match m.full_name() {
@@ -395,8 +425,9 @@ fn kind_of(field: &FieldDescriptor, by_name: &HashMap<String, u16>, micro: bool)
             "k8s.io.apimachinery.pkg.util.intstr.IntOrString" => Kind::IntOrString,
             "k8s.io.apimachinery.pkg.apis.meta.v1.Duration" => Kind::Duration,
             "k8s.io.apimachinery.pkg.apis.meta.v1.FieldsV1"
-            | "k8s.io.apimachinery.pkg.runtime.RawExtension" => Kind::Raw,
-            name if name.ends_with(".ExtraValue") => Kind::Strings(by_name[name]),
+            | "k8s.io.apimachinery.pkg.runtime.RawExtension"
+            | "k8s.io.apiextensions_apiserver.pkg.apis.apiextensions.v1.JSON" => Kind::Raw,
+            name if options.is_union(&m) => Kind::Union(by_name[name]),
             name => Kind::Message(by_name[name]),
         },
         other => panic!("{}: Kubernetes' schema has no {other:?}", field.full_name()),
@@ -415,6 +446,7 @@ struct Options {
     inline: ExtensionDescriptor,
     always: ExtensionDescriptor,
     micro: ExtensionDescriptor,
+    union: ExtensionDescriptor,
 }
 
 /// Those of one field.
@@ -434,7 +466,12 @@ impl Options {
             inline: option("orrery.inline"),
             always: option("orrery.always"),
             micro: option("orrery.micro"),
+            union: option("orrery.union"),
         }
+    }
+
+    fn is_union(&self, message: &MessageDescriptor) -> bool {
+        matches!(*message.options().get_extension(&self.union), Value::Bool(true))
     }
 
     fn of(&self, field: &FieldDescriptor) -> Flags {
@@ -457,6 +494,11 @@ fn type_meta(descriptor: &MessageDescriptor, alone: bool) -> Option<TypeMeta> {
             return None;
         }
         ("v1".to_owned(), true)
+    } else if let Some(info) = kinds::all()
+        .iter()
+        .find(|info| info.message == descriptor.full_name())
+    {
+        (info.api_version(), false)
     } else if alone {
         let (directory, version) = package.strip_prefix("k8s.io.api.")?.split_once('.')?;
         let sibling = kinds::all().iter().find(|info| {
@@ -490,7 +532,7 @@ mod tests {
     #[test]
     fn every_registered_kind_has_its_message_and_type_meta() {
         for info in kinds::all() {
-            let message = Message::by_number(info.number).unwrap();
+            let message = Message::by_number(info.arm()).unwrap();
             let meta = message.type_meta.as_ref().unwrap();
             assert_eq!(
                 (meta.api_version.as_str(), meta.kind.as_str()),

@@ -11,8 +11,10 @@ use prost::encoding::{decode_varint, encode_varint};
 pub(super) enum Payload<'a> {
     Varint(u64),
     Bytes(&'a [u8]),
-    /// 4 or 8 bytes; no field of Kubernetes has this type.
-    Fixed,
+    /// 8 bytes: a double.
+    Fixed64(u64),
+    /// 4 bytes; no field of Kubernetes has this type.
+    Fixed32,
 }
 
 impl<'a> Payload<'a> {
@@ -27,6 +29,18 @@ impl<'a> Payload<'a> {
         match self {
             Self::Bytes(bytes) => Ok(bytes),
             _ => Err(malformed("wrong wire type: bytes belong here")),
+        }
+    }
+
+    /// A number with a fraction. JSON knows neither infinity nor NaN.
+    pub(super) fn double(self) -> Fallible<f64> {
+        match self {
+            Self::Fixed64(bits) if f64::from_bits(bits).is_finite() => Ok(f64::from_bits(bits)),
+            Self::Fixed64(_) => Err(Fault::boxed(
+                FaultKind::InvalidValue,
+                "neither finite nor a number",
+            )),
+            _ => Err(malformed("wrong wire type: a double belongs here")),
         }
     }
 
@@ -59,12 +73,12 @@ pub(super) fn next_record<'a>(bytes: &mut &'a [u8]) -> Fallible<Option<(u32, Pay
             Payload::Bytes(take(bytes, length)?)
         }
         1 => {
-            take(bytes, 8)?;
-            Payload::Fixed
+            let value = take(bytes, 8)?.try_into().expect("eight bytes were taken");
+            Payload::Fixed64(u64::from_le_bytes(value))
         }
         5 => {
             take(bytes, 4)?;
-            Payload::Fixed
+            Payload::Fixed32
         }
         3 | 4 => return Err(malformed("groups are not supported")),
         _ => return Err(malformed("malformed field key")),

@@ -128,12 +128,12 @@ impl<'a> Writer<'a, '_> {
     fn zero(&mut self, kind: Kind, depth: usize) -> Fallible<()> {
         let text: &[u8] = match kind {
             Kind::Bool => b"false",
-            Kind::Int32 | Kind::Int64 | Kind::IntOrString => b"0",
+            Kind::Int32 | Kind::Int64 | Kind::Double | Kind::IntOrString => b"0",
             Kind::String => b"\"\"",
             Kind::Quantity => b"\"0\"",
             Kind::Duration => b"\"0s\"",
             Kind::Bytes | Kind::Time | Kind::MicroTime | Kind::Raw => b"null",
-            Kind::Strings(_) => b"[]",
+            Kind::Union(index) => return self.union(schema::message(index), &[], depth + 1),
             Kind::Message(index) => return self.message(schema::message(index), &[], depth + 1, false),
         };
         self.out.extend_from_slice(text);
@@ -165,13 +165,7 @@ impl<'a> Writer<'a, '_> {
                 self.single(field, payload, depth)
             }
             Shape::List => {
-                self.out.push(b'[');
-                let first = self.out.len();
-                for i in at..end {
-                    let payload = self.records[i].payload;
-                    self.item(field, payload, first, i - at, depth)?;
-                }
-                self.out.push(b']');
+                self.items(field, at, end, depth)?;
                 Ok(true)
             }
             Shape::Map => {
@@ -181,13 +175,14 @@ impl<'a> Writer<'a, '_> {
         }
     }
 
-    fn single(&mut self, field: &Field, payload: Payload<'a>, depth: usize) -> Fallible<bool> {
+    fn single(&mut self, field: &'static Field, payload: Payload<'a>, depth: usize) -> Fallible<bool> {
         // A time without any bytes is Go's zero time, which JSON does not know.
         let is_zero = match field.kind {
             Kind::Bool | Kind::Int32 | Kind::Int64 => payload.varint()? == 0 && !field.presence,
             Kind::Time | Kind::MicroTime => payload.bytes()?.is_empty(),
             Kind::Raw => wire::raw_of(payload.bytes()?)?.is_empty(),
-            Kind::Message(_) => false,
+            Kind::Double => payload.double()?.to_bits() == 0 && !field.presence,
+            Kind::Message(_) | Kind::Union(_) => false,
             _ => payload.bytes()?.is_empty() && !field.presence,
         };
         if !is_zero {
@@ -272,6 +267,7 @@ impl<'a> Writer<'a, '_> {
         first: bool,
         depth: usize,
     ) -> Fallible<()> {
+        let depth = depth + 1;
         if !first {
             self.out.push(b',');
         }
@@ -297,6 +293,7 @@ impl<'a> Writer<'a, '_> {
             }
             Kind::Int32 => write_number(i64::from(payload.varint()? as i32), self.out),
             Kind::Int64 => write_number(payload.varint()? as i64, self.out),
+            Kind::Double => write_double(payload.double()?, self.out),
             Kind::String => write_text(payload.bytes()?, self.out)?,
             Kind::Bytes => write_base64(payload.bytes()?, self.out),
             Kind::Quantity => match wire::text_of(payload.bytes()?)? {
@@ -324,30 +321,75 @@ impl<'a> Writer<'a, '_> {
                 [] => self.out.extend_from_slice(b"null"),
                 json => raw::copy(json, depth + 1, self.out)?,
             },
-            Kind::Strings(_) => {
-                let mut items = payload.bytes()?;
-                self.out.push(b'[');
-                let first = self.out.len();
-                while let Some((number, item)) = wire::next_record(&mut items)? {
-                    if number == 1 {
-                        if self.out.len() > first {
-                            self.out.push(b',');
-                        }
-                        write_text(item.bytes()?, self.out)?;
-                    }
-                }
-                self.out.push(b']');
-            }
             Kind::Message(index) => {
                 self.message(schema::message(index), payload.bytes()?, depth + 1, false)?;
             }
+            Kind::Union(index) => self.union(schema::message(index), payload.bytes()?, depth + 1)?,
         }
+        Ok(())
+    }
+
+    /// Writes the one field that is set in place of the message that holds it.
+    fn union(&mut self, message: &'static Message, bytes: &'a [u8], depth: usize) -> Fallible<()> {
+        let base = self.records.len();
+        self.collect(&message.targets, bytes)?;
+        self.records[base..].sort_by_key(|r| r.field);
+        let union = message.union.unwrap_or_default();
+        let of = |index: Option<u16>| {
+            let index = index?;
+            let records = &self.records[base..];
+            let from = records.partition_point(|r| r.field < index);
+            let until = records.partition_point(|r| r.field <= index);
+            (from < until).then_some((index, base + from, base + until))
+        };
+        let found = of(union.list)
+            .or_else(|| of(union.object))
+            .or_else(|| of(union.bool));
+        match found {
+            Some((index, at, end)) => {
+                let field = &message.fields[usize::from(index)];
+                match field.kind {
+                    Kind::Message(inner) if field.shape == Shape::Single && end - at > 1 => {
+                        self.merged(inner, at, end, depth)?;
+                    }
+                    _ if field.shape == Shape::List => self.items(field, at, end, depth)?,
+                    kind => self.value(kind, self.records[end - 1].payload, depth)?,
+                }
+            }
+            None if union.bool.is_some() => self.out.extend_from_slice(b"false"),
+            None if union.object.is_some() => self.out.extend_from_slice(b"null"),
+            None => self.out.extend_from_slice(b"[]"),
+        }
+        self.records.truncate(base);
+        Ok(())
+    }
+
+    fn items(&mut self, field: &'static Field, at: usize, end: usize, depth: usize) -> Fallible<()> {
+        self.out.push(b'[');
+        let first = self.out.len();
+        for i in at..end {
+            let payload = self.records[i].payload;
+            self.item(field, payload, first, i - at, depth)?;
+        }
+        self.out.push(b']');
         Ok(())
     }
 }
 
 fn write_number(number: i64, out: &mut Vec<u8>) {
     serde_json::to_writer(out, &number).expect("a number goes into memory");
+}
+
+/// As Go prints it: whole numbers without a fraction.
+fn write_double(number: f64, out: &mut Vec<u8>) {
+    /// Every whole number up to here is a double.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    let is_negative_zero = number == 0.0 && number.is_sign_negative();
+    if number.fract() == 0.0 && number.abs() <= EXACT && !is_negative_zero {
+        write_number(number as i64, out);
+    } else {
+        serde_json::to_writer(out, &number).expect("a number goes into memory");
+    }
 }
 
 /// Appends a string that need not be UTF-8. Nearly all of Kubernetes' strings are printable ASCII without quotes, and

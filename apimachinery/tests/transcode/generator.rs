@@ -9,6 +9,9 @@ use std::collections::HashMap;
 /// Deeper messages get no optional fields. No kind nests deeper, so that this only bounds the generator.
 const MAX_DEPTH: usize = 20;
 
+/// Schemas hold schemas in a dozen ways; without an end they would fill the memory.
+const MAX_SCHEMA_DEPTH: usize = 6;
+
 const TEXTS: [&str; 8] = [
     "web",
     "a/b",
@@ -68,10 +71,11 @@ fn message(
     depth: usize,
 ) -> DynamicMessage {
     let mut made = DynamicMessage::new(descriptor.clone());
+    let is_deep = depth >= MAX_DEPTH || (descriptor.name() == "JSONSchemaProps" && depth >= MAX_SCHEMA_DEPTH);
     for field in descriptor.fields() {
         // k8s-openapi refuses the `null` that Go prints for a required time that is not set.
         let is_needed = is_time(&field) && is_set(&field, "required");
-        if is_needed || (depth < MAX_DEPTH && choices.below(100) < density) {
+        if is_needed || (!is_deep && choices.below(100) < density) {
             let value = value(&field, choices, density, depth);
             made.set_field(&field, value);
         }
@@ -105,6 +109,7 @@ fn single(field: &FieldDescriptor, choices: &mut Choices, density: u64, depth: u
         Kind::Bool => Value::Bool(choices.below(2) == 0),
         Kind::Int32 => Value::I32(choices.number() as i32),
         Kind::Int64 => Value::I64(choices.number()),
+        Kind::Double => Value::F64(f64::from(choices.number() as i32) / 4.0),
         Kind::String => Value::String(choices.of(&TEXTS).to_owned()),
         Kind::Bytes => Value::Bytes(
             choices.next().to_be_bytes()[..choices.below(9) as usize]
@@ -112,7 +117,9 @@ fn single(field: &FieldDescriptor, choices: &mut Choices, density: u64, depth: u
                 .into(),
         ),
         Kind::Message(inner) => Value::Message(
-            special(field, &inner, choices).unwrap_or_else(|| message(&inner, choices, density, depth + 1)),
+            special(field, &inner, choices)
+                .or_else(|| union(&inner, choices, density, depth))
+                .unwrap_or_else(|| message(&inner, choices, density, depth + 1)),
         ),
         other => panic!("Kubernetes' schema has no {other:?}"),
     }
@@ -143,12 +150,36 @@ fn special(
             (3, Value::String(choices.of(&TEXTS).to_owned())),
         ],
         "Duration" => vec![(1, Value::I64(choices.number()))],
-        "RawExtension" | "FieldsV1" => vec![(1, Value::Bytes(choices.of(&JSON).as_bytes().to_vec().into()))],
+        "RawExtension" | "FieldsV1" | "JSON" => {
+            vec![(1, Value::Bytes(choices.of(&JSON).as_bytes().to_vec().into()))]
+        }
         _ => return None,
     };
     let mut made = DynamicMessage::new(inner.clone());
     for (number, value) in fields {
         made.set_field_by_number(number, value);
+    }
+    Some(made)
+}
+
+/// A message of which JSON shows one field: that field alone is set, and the bool beside an object.
+fn union(
+    inner: &MessageDescriptor,
+    choices: &mut Choices,
+    density: u64,
+    depth: usize,
+) -> Option<DynamicMessage> {
+    let option = inner.parent_pool().get_extension_by_name("orrery.union").unwrap();
+    if *inner.options().get_extension(&option) != Value::Bool(true) {
+        return None;
+    }
+    let fields: Vec<_> = inner.fields().collect();
+    let chosen = &fields[choices.below(fields.len() as u64) as usize];
+    let mut made = DynamicMessage::new(inner.clone());
+    made.set_field(chosen, value(chosen, choices, density, depth + 1));
+    let is_object = matches!(chosen.kind(), Kind::Message(_)) && !chosen.is_list();
+    for bool in fields.iter().filter(|f| is_object && f.kind() == Kind::Bool) {
+        made.set_field(bool, Value::Bool(true));
     }
     Some(made)
 }

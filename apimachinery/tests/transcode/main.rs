@@ -59,6 +59,7 @@ const SUBJECTS: &[Subject] = subjects![
     api::autoscaling::v2::HorizontalPodAutoscaler,
     api::discovery::v1::EndpointSlice,
     api::storage::v1::StorageClass,
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
     api::autoscaling::v1::Scale,
     api::policy::v1::Eviction,
     api::core::v1::Binding,
@@ -234,6 +235,11 @@ fn pruned(value: Value) -> Value {
             });
             Value::Object(fields.filter(|(_, value)| !is_empty(value)).collect())
         }
+        // Go prints whole doubles as integers.
+        Value::Number(number) => number
+            .as_f64()
+            .filter(|n| number.is_f64() && n.fract() == 0.0 && n.abs() < 1e15)
+            .map_or(Value::Number(number), |n| Value::from(n as i64)),
         value => value,
     }
 }

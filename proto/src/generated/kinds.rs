@@ -27,6 +27,8 @@ kind!(crate::generated::k8s::io::api::scheduling::v1::PriorityClass, 24, "Priori
 kind!(crate::generated::k8s::io::api::autoscaling::v2::HorizontalPodAutoscaler, 25, "HorizontalPodAutoscaler", "k8s.io.api.autoscaling.v2.HorizontalPodAutoscaler");
 kind!(crate::generated::k8s::io::api::discovery::v1::EndpointSlice, 26, "EndpointSlice", "k8s.io.api.discovery.v1.EndpointSlice");
 kind!(crate::generated::k8s::io::api::storage::v1::StorageClass, 27, "StorageClass", "k8s.io.api.storage.v1.StorageClass");
+kind!(crate::generated::k8s::io::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition, 28, "CustomResourceDefinition", "k8s.io.apiextensions_apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition");
+kind!(crate::generated::orrery::v1::CustomResource, 29, "CustomResource", "orrery.v1.CustomResource");
 kind!(crate::generated::k8s::io::api::autoscaling::v1::Scale, 1000, "Scale", "k8s.io.api.autoscaling.v1.Scale");
 kind!(crate::generated::k8s::io::api::policy::v1::Eviction, 1001, "Eviction", "k8s.io.api.policy.v1.Eviction");
 kind!(crate::generated::k8s::io::api::core::v1::Binding, 1002, "Binding", "k8s.io.api.core.v1.Binding");

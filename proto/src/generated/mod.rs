@@ -69,6 +69,17 @@ pub mod k8s {
                 }
             }
         }
+        pub mod apiextensions_apiserver {
+            pub mod pkg {
+                pub mod apis {
+                    pub mod apiextensions {
+                        pub mod v1 {
+                            include!("k8s.io.apiextensions_apiserver.pkg.apis.apiextensions.v1.rs");
+                        }
+                    }
+                }
+            }
+        }
         pub mod apimachinery {
             pub mod pkg {
                 pub mod api {

@@ -332,6 +332,25 @@ pub mod component_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+/// An object of a kind that a CustomResourceDefinition adds. In JSON it is the flat object that its users know:
+/// `apiVersion`, `kind` and `metadata` beside what `fields` holds.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CustomResource {
+    /// Name, labels, owners and the other metadata that every object has.
+    #[prost(message, optional, tag = "1")]
+    pub metadata: ::core::option::Option<
+        super::super::k8s::io::apimachinery::pkg::apis::meta::v1::ObjectMeta,
+    >,
+    /// Group and version, as in `example.com/v1`.
+    #[prost(string, tag = "2")]
+    pub api_version: ::prost::alloc::string::String,
+    /// The kind, as in `Widget`.
+    #[prost(string, tag = "3")]
+    pub kind: ::prost::alloc::string::String,
+    /// Every other field of the object: one JSON object's text, without white space and with sorted keys.
+    #[prost(string, tag = "4")]
+    pub fields: ::prost::alloc::string::String,
+}
 /// Names a revision.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetChangeRequest {
