@@ -18,6 +18,8 @@ pub enum Reason {
     NotFound,
     /// The method does not exist for this kind: 405.
     MethodNotAllowed,
+    /// The answer is wanted in a form that there is not: 406.
+    NotAcceptable,
     /// The name is taken: 409.
     AlreadyExists,
     /// A stale resourceVersion or a failed precondition: 409.
@@ -26,6 +28,8 @@ pub enum Reason {
     Expired,
     /// The object is too large: 413.
     RequestEntityTooLarge,
+    /// The body is in a form that nobody reads: 415.
+    UnsupportedMediaType,
     /// The object breaks a rule; the causes name every one: 422.
     Invalid,
     /// Too many requests, or a disruption budget refuses: 429.
@@ -44,16 +48,18 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::BadRequest,
         Self::Unauthorized,
         Self::Forbidden,
         Self::NotFound,
         Self::MethodNotAllowed,
+        Self::NotAcceptable,
         Self::AlreadyExists,
         Self::Conflict,
         Self::Expired,
         Self::RequestEntityTooLarge,
+        Self::UnsupportedMediaType,
         Self::Invalid,
         Self::TooManyRequests,
         Self::InternalError,
@@ -71,10 +77,12 @@ impl Reason {
             Self::Forbidden => "Forbidden",
             Self::NotFound => "NotFound",
             Self::MethodNotAllowed => "MethodNotAllowed",
+            Self::NotAcceptable => "NotAcceptable",
             Self::AlreadyExists => "AlreadyExists",
             Self::Conflict => "Conflict",
             Self::Expired => "Expired",
             Self::RequestEntityTooLarge => "RequestEntityTooLarge",
+            Self::UnsupportedMediaType => "UnsupportedMediaType",
             Self::Invalid => "Invalid",
             Self::TooManyRequests => "TooManyRequests",
             Self::InternalError => "InternalError",
@@ -93,9 +101,11 @@ impl Reason {
             Self::Forbidden => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
+            Self::NotAcceptable => 406,
             Self::AlreadyExists | Self::Conflict => 409,
             Self::Expired => 410,
             Self::RequestEntityTooLarge => 413,
+            Self::UnsupportedMediaType => 415,
             Self::Invalid => 422,
             Self::TooManyRequests => 429,
             Self::InternalError | Self::DataLoss => 500,

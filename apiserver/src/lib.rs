@@ -1,17 +1,19 @@
 //! Serves the API from the store: `orrery.v1.Resources`, `Pods` and `History` on one port.
 //!
 //! ```text
-//! rpc (gRPC) ─▶ registry (Kubernetes' semantics, transport-free) ─▶ storage's watch cache ─▶ embedded engine or etcd
+//! rpc (gRPC)  ─┐
+//! http (REST) ─┴▶ registry (Kubernetes' semantics, transport-free) ─▶ storage's watch cache ─▶ embedded engine or etcd
 //! ```
 //! - [`config`] has the flags.
 //! - [`registry`] is what happens to an object, as pure plans, and the requests that run them.
 //! - `admission` has rules that look beyond one object.
-//! - `rpc` has one file a gRPC service.
+//! - `rpc` has one file a gRPC service, `http` one a verb.
 //! - `upkeep` is what the server does by itself: first objects, expiry of Events.
 //! - [`limits`] names every bound and its reason.
 
 mod admission;
 pub mod config;
+mod http;
 pub mod limits;
 mod metrics;
 pub mod registry;
@@ -118,11 +120,13 @@ pub async fn serve(
         }
     };
     let serving = shutdown.child();
+    let api = http::Api::new(registry.clone(), clock.clone(), seed);
     let server = Server::new(COMPONENT.name, &clock, &metrics, &progress)
         .limits(parts.limits)
         .service(ResourcesServer::new(rpc::ResourcesService(registry.clone())))
         .service(PodsServer::new(rpc::PodsService(registry.clone())))
         .service(HistoryServer::new(rpc::HistoryService(registry.clone())))
+        .http(http::routes(api))
         .serve(listener, serving.clone());
     let mut server = std::pin::pin!(server);
     let result = tokio::select! {

@@ -74,6 +74,11 @@ impl Fault {
         }
     }
 
+    /// A text that is no JSON or YAML.
+    pub fn syntax(message: impl Into<String>) -> Self {
+        Self::new(FaultKind::Syntax, message)
+    }
+
     /// The same fault, seen from one level further out. Paths are built outwards, so the steps come last first.
     pub(super) fn below(mut self: Box<Self>, segment: Segment) -> Box<Self> {
         self.path.insert(0, segment);

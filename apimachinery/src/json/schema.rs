@@ -171,6 +171,12 @@ impl Message {
             .map(|&i| &schema.messages[usize::from(i)])
     }
 
+    /// The `apiVersion` and `kind` of a message that stands alone.
+    pub fn type_meta(&self) -> Option<(&str, &str)> {
+        let meta = self.type_meta.as_ref()?;
+        Some((&meta.api_version, &meta.kind))
+    }
+
     /// The message's full protobuf name.
     pub fn full_name(&self) -> &str {
         &self.full_name

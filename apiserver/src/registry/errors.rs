@@ -47,6 +47,46 @@ fn not_served(status: Status) -> Status {
     }
 }
 
+/// No path leads here.
+pub(crate) fn unknown_path() -> Box<Status> {
+    Box::new(status::failure(
+        Reason::NotFound,
+        "the server could not find the requested resource",
+    ))
+}
+
+/// The path is there, and cannot be used in this way.
+pub(crate) fn method_not_allowed() -> Box<Status> {
+    Box::new(status::failure(
+        Reason::MethodNotAllowed,
+        "the server does not allow this method on the requested resource",
+    ))
+}
+
+/// The client wants its answer in no form that there is.
+pub(crate) fn not_acceptable(message: impl Into<String>) -> Box<Status> {
+    Box::new(status::failure(Reason::NotAcceptable, message))
+}
+
+/// The client sends a form that nobody reads.
+pub(crate) fn unsupported_media_type(supported: &[&str]) -> Box<Status> {
+    Box::new(status::failure(
+        Reason::UnsupportedMediaType,
+        format!(
+            "the body of the request was in an unknown format - accepted media types include: {}",
+            supported.join(", ")
+        ),
+    ))
+}
+
+/// The request's body is larger than any that is read.
+pub(crate) fn body_too_large(limit: usize) -> Box<Status> {
+    Box::new(status::failure(
+        Reason::RequestEntityTooLarge,
+        format!("Request entity too large: limit is {limit}"),
+    ))
+}
+
 fn concerning(reason: Reason, info: &KindInfo, name: &str, message: String) -> Box<Status> {
     Box::new(status::about(reason, info.group, info.plural, name, message))
 }

@@ -76,6 +76,35 @@ pub(crate) fn settle(info: &KindInfo, object: &Bytes) -> Result<Bytes> {
     Ok(outline.encode())
 }
 
+/// The object at the place that a path names: where it does not say where it lives or what its name is, the path does.
+pub(crate) fn place(info: &KindInfo, object: &Bytes, namespace: &str, name: Option<&str>) -> Result<Bytes> {
+    let meta = view(object)?;
+    let home = if info.namespaced { namespace } else { "" };
+    if info.namespaced && !meta.namespace.is_empty() && meta.namespace != home {
+        return Err(errors::bad_request(format!(
+            "the namespace of the provided object does not match the namespace sent on the request ({} is not {home})",
+            meta.namespace
+        )));
+    }
+    let name = match name {
+        Some(name) if !meta.name.is_empty() && meta.name != name => {
+            return Err(errors::bad_request(format!(
+                "the name of the object ({}) does not match the name on the URL ({name})",
+                meta.name
+            )));
+        }
+        Some(name) => name,
+        None => meta.name,
+    };
+    if meta.namespace == home && meta.name == name {
+        return Ok(object.clone());
+    }
+    let mut outline = Outline::parse(object).map_err(errors::bad_request)?;
+    home.clone_into(&mut outline.meta.namespace);
+    name.clone_into(&mut outline.meta.name);
+    Ok(outline.encode())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,5 +154,33 @@ mod tests {
         assert_eq!(home(pods, &pod(|meta| meta.name = "web".into())), "default");
         assert_eq!(home(pods, &somewhere), "team");
         assert_eq!(home(nodes, &somewhere), "");
+    }
+
+    #[test]
+    fn the_path_says_where_an_object_is_that_does_not_say_so_and_may_not_contradict_it() {
+        let named = |namespace: &str, name: &str| {
+            pod(|meta| {
+                meta.namespace = namespace.into();
+                meta.name = name.into();
+            })
+        };
+        let (pods, nodes) = (kinds::of::<Pod>(), kinds::of::<Node>());
+        for (info, namespace, name, expected) in [
+            (pods, "", "", Ok("team/web")),
+            (pods, "team", "web", Ok("team/web")),
+            (nodes, "other", "web", Ok("/web")),
+            (pods, "other", "web", Err("does not match the namespace")),
+            (pods, "team", "db", Err("does not match the name on the URL")),
+        ] {
+            let placed = place(info, &named(namespace, name), "team", Some("web"));
+            match (placed, expected) {
+                (Ok(object), Ok(expected)) => {
+                    let meta = view(&object).unwrap();
+                    assert_eq!(format!("{}/{}", meta.namespace, meta.name), expected);
+                }
+                (Err(status), Err(why)) => assert!(status.message.contains(why), "{}", status.message),
+                (got, _) => panic!("{got:?}"),
+            }
+        }
     }
 }

@@ -25,11 +25,15 @@ mod plan;
 mod pod;
 mod read;
 mod request;
+mod served;
 mod strategy;
 mod update;
 mod watch;
 mod write;
 
+pub(crate) use metadata::place;
+pub(crate) use read::Listed;
+pub use served::{Resource, Served};
 pub use watch::WatchFrames;
 pub use write::Written;
 
@@ -55,6 +59,7 @@ pub struct Registry {
     clock: Clock,
     rng: Mutex<Rng>,
     metrics: Metrics,
+    served: Arc<Served>,
     /// What the store said when it failed for good, as far as a write can tell.
     store_failed: latest::Sender<Option<StoreError>>,
 }
@@ -76,8 +81,14 @@ impl Registry {
             cache,
             clock,
             metrics,
+            served: Arc::new(Served::built_in()),
             store_failed: latest::Sender::new(None),
         }
+    }
+
+    /// What is served.
+    pub fn served(&self) -> Arc<Served> {
+        Arc::clone(&self.served)
     }
 
     pub(crate) fn cache(&self) -> &Arc<Cache> {

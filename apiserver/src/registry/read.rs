@@ -14,6 +14,19 @@ use storage::list::Page;
 use storage::store::{Key, StoreError};
 use storage::{Stored, Target};
 
+/// Objects of one kind at one revision.
+#[derive(Debug)]
+pub(crate) struct Listed {
+    /// The objects, in order of namespace and name.
+    pub(crate) items: Vec<Object>,
+    /// The revision that the list shows.
+    pub(crate) revision: i64,
+    /// Not empty when there are more.
+    pub(crate) r#continue: String,
+    /// How many objects follow; `None` where nobody counted.
+    pub(crate) remaining: Option<i64>,
+}
+
 impl Registry {
     /// One object, or its scale, now or at an earlier revision.
     pub async fn get(&self, asked: GetRequest) -> Result<Object> {
@@ -60,7 +73,39 @@ impl Registry {
         result
     }
 
+    /// As many of a kind's objects as are asked for: all of them without a limit.
+    pub(crate) async fn list_whole(&self, asked: ListRequest) -> Result<Listed> {
+        let info = request::kind(&asked.kind);
+        let result = match &info {
+            Ok(info) => self.read_whole(info, &asked).await,
+            Err(status) => Err(status.clone()),
+        };
+        self.metrics().requested(Verb::List, info.ok(), &result);
+        result
+    }
+
+    async fn read_whole(&self, info: &'static KindInfo, asked: &ListRequest) -> Result<Listed> {
+        let page = self.read(info, asked, usize::MAX).await?;
+        let next = page.next.as_ref().map(|key| token(asked, page.revision, key));
+        Ok(Listed {
+            items: page
+                .items
+                .iter()
+                .map(|(_, stored)| object(info, stored))
+                .collect(),
+            revision: page.revision,
+            r#continue: next.unwrap_or_default(),
+            remaining: page.remaining.map(|remaining| remaining as i64),
+        })
+    }
+
     async fn read_page(&self, info: &'static KindInfo, asked: &ListRequest) -> Result<ListResponse> {
+        let page = self.read(info, asked, MAX_PAGE_ITEMS).await?;
+        Ok(response(info, asked, page))
+    }
+
+    /// At most `most` of the objects that are asked for.
+    async fn read(&self, info: &'static KindInfo, asked: &ListRequest, most: usize) -> Result<Page> {
         let target = target(
             info,
             &asked.namespace,
@@ -83,13 +128,29 @@ impl Registry {
         };
         let limit = match usize::try_from(asked.limit) {
             Err(_) => return Err(errors::bad_request("limit must not be negative")),
-            Ok(0) => MAX_PAGE_ITEMS,
-            Ok(limit) => limit.min(MAX_PAGE_ITEMS),
+            Ok(0) => most,
+            Ok(limit) => limit.min(most),
         };
         self.catch_up().await?;
         let page = self.cache().list(&target, limit, after, revision).await;
-        let page = page.map_err(|error| expired_page(place.is_some(), &error))?;
-        Ok(response(info, asked, page))
+        page.map_err(|error| expired_page(place.is_some(), &error))
+    }
+
+    /// The newest revision.
+    pub(crate) async fn revision(&self) -> Result<i64> {
+        self.catch_up().await?;
+        Ok(self.cache().revision())
+    }
+
+    /// Refuses a revision that is not written yet: what is read shows it or a later one.
+    pub(crate) async fn not_older(&self, revision: i64) -> Result<()> {
+        self.catch_up().await?;
+        let current = self.cache().revision();
+        if revision > current {
+            let asked = revision;
+            return Err(errors::store(&StoreError::Future { asked, current }));
+        }
+        Ok(())
     }
 
     /// All objects of a kind, decoded: for kinds of which there are few.
@@ -132,6 +193,15 @@ fn last_key(info: &KindInfo, place: &Continuation) -> Result<Key> {
         .ok_or_else(|| errors::bad_request("continue key is not valid: it must be used unchanged"))
 }
 
+/// The token for the page after `key`.
+fn token(asked: &ListRequest, revision: i64, key: &Key) -> String {
+    let place = Continuation {
+        revision,
+        after: key.as_str().to_owned(),
+    };
+    place.encode(asked)
+}
+
 /// Cuts the page where its message would become too large.
 fn response(info: &KindInfo, asked: &ListRequest, page: Page) -> ListResponse {
     let mut bytes = 0;
@@ -148,13 +218,7 @@ fn response(info: &KindInfo, asked: &ListRequest, page: Page) -> ListResponse {
     } else {
         page.next
     };
-    let r#continue = next.map(|key| {
-        let place = Continuation {
-            revision: page.revision,
-            after: key.as_str().to_owned(),
-        };
-        place.encode(asked)
-    });
+    let r#continue = next.map(|key| token(asked, page.revision, &key));
     ListResponse {
         items: page.items[..count]
             .iter()

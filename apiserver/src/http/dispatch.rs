@@ -1,0 +1,64 @@
+//! Which verb a request is, and whether the resource it names has that verb.
+//!
+//! What is not there is 404; what is there and cannot be done that way is 405.
+
+use super::call::Call;
+use super::path::{self, Address};
+use super::query::Query;
+use super::{Api, delete, list, read, watch, write};
+use crate::registry::Resource;
+use crate::registry::errors::{self, Result};
+use axum::extract::Request;
+use axum::http::Method;
+use axum::response::Response;
+use std::sync::Arc;
+
+/// Answers a request below `/api` or `/apis`.
+pub(crate) async fn dispatch(api: Arc<Api>, request: Request) -> Result<Response> {
+    let (parts, body) = request.into_parts();
+    let address = path::parse(parts.uri.path()).ok_or_else(errors::unknown_path)?;
+    let query = Query::parse(parts.uri.query())?;
+    let resource = resource(&api, &address).ok_or_else(errors::unknown_path)?;
+    let call = Call {
+        api,
+        resource,
+        address,
+        query,
+        method: parts.method,
+        headers: parts.headers,
+    };
+    match (&call.address.subresource, &call.address.name) {
+        (Some(_), _) => Err(errors::unknown_path()),
+        (None, Some(_)) => match call.method {
+            Method::GET if call.is_watch() => watch::watch(&call).await,
+            Method::GET => read::get(&call).await,
+            Method::PUT => write::update(&call, body).await,
+            Method::PATCH => write::patch(&call, body).await,
+            Method::DELETE => delete::one(&call, body).await,
+            _ => Err(errors::method_not_allowed()),
+        },
+        (None, None) => match call.method {
+            Method::GET if call.is_watch() => watch::watch(&call).await,
+            Method::GET => list::list(&call).await,
+            // Objects in namespaces are written where they live, not across all namespaces.
+            _ if call.resource.info.namespaced && call.address.namespace.is_none() => {
+                Err(errors::method_not_allowed())
+            }
+            Method::POST => write::create(&call, body).await,
+            Method::DELETE => delete::collection(&call, body).await,
+            _ => Err(errors::method_not_allowed()),
+        },
+    }
+}
+
+/// The resource that a path names, if the path is one of its paths.
+fn resource(api: &Api, address: &Address) -> Option<Resource> {
+    let served = api.registry.served();
+    let resource = served.find(&address.group, &address.version, &address.plural)?;
+    let fits = match (resource.info.namespaced, &address.namespace) {
+        (true, Some(_)) | (false, None) => true,
+        (true, None) => address.name.is_none(),
+        (false, Some(_)) => false,
+    };
+    fits.then(|| resource.clone())
+}

@@ -1,0 +1,128 @@
+//! The body of a list, made while it is sent: what is not sent yet costs no more than the objects, which the cache holds
+//! anyway.
+
+use crate::http::answer::{self, MAGIC};
+use crate::http::call::Call;
+use crate::http::encodings::VersionKey;
+use crate::http::media::Format;
+use crate::registry::Listed;
+use apimachinery::wire::MetaView;
+use axum::body::Body;
+use axum::response::Response;
+use bytes::{BufMut, Bytes};
+use futures::stream;
+use prost::Message;
+use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len};
+use proto::Object;
+use proto::apimachinery::pkg::runtime::{TypeMeta, Unknown};
+use proto::meta::v1::ListMeta;
+use std::io;
+use std::sync::Arc;
+
+/// How much of a body is made at a time: enough that a write to the socket pays, little enough that other tasks are not
+/// kept waiting.
+const CHUNK_BYTES: usize = 128 << 10;
+
+/// A list in JSON.
+pub(crate) fn json(call: &Call, listed: Listed) -> Response {
+    let mut head = format!(
+        "{{\"kind\":\"{}\",\"apiVersion\":\"{}\",\"metadata\":",
+        call.resource.list_kind(),
+        call.resource.info.api_version()
+    )
+    .into_bytes();
+    head.extend_from_slice(super::metadata(&listed).to_string().as_bytes());
+    head.extend_from_slice(b",\"items\":[");
+    let api = Arc::clone(&call.api);
+    let body = chunks(head, listed.items, b"]}", move |first, object, out| {
+        if !first {
+            out.push(b',');
+        }
+        let meta = MetaView::parse(&object.bytes).map_err(io::Error::other)?;
+        let key = VersionKey {
+            number: object.number,
+            revision: meta.revision(),
+            departed: false,
+        };
+        let text = api
+            .encodings
+            .json(key, &object.bytes)
+            .map_err(|fault| io::Error::other(fault.to_string()))?;
+        out.extend_from_slice(&text);
+        Ok(())
+    });
+    respond(Format::Json, body)
+}
+
+/// A list in Kubernetes' protobuf: `{metadata = 1, items = 2}` of any kind.
+pub(crate) fn protobuf(call: &Call, listed: Listed) -> Response {
+    const METADATA: u32 = 1;
+    const ITEMS: u32 = 2;
+    const RAW: u32 = 2;
+    let metadata = ListMeta {
+        resource_version: listed.revision.to_string(),
+        remaining_item_count: listed.remaining.filter(|_| !listed.r#continue.is_empty()),
+        r#continue: listed.r#continue,
+        ..ListMeta::default()
+    };
+    let item_len = |object: &Object| {
+        let len = object.bytes.len();
+        key_len(ITEMS) + encoded_len_varint(len as u64) + len
+    };
+    let metadata_len = metadata.encoded_len();
+    let head_len = key_len(METADATA) + encoded_len_varint(metadata_len as u64) + metadata_len;
+    let raw_len = head_len + listed.items.iter().map(item_len).sum::<usize>();
+    let type_meta = TypeMeta {
+        api_version: call.resource.info.api_version(),
+        kind: call.resource.list_kind(),
+    };
+    let mut head = MAGIC.to_vec();
+    let envelope = Unknown {
+        type_meta: Some(type_meta),
+        ..Unknown::default()
+    };
+    envelope.encode_raw(&mut head);
+    encode_key(RAW, WireType::LengthDelimited, &mut head);
+    encode_varint(raw_len as u64, &mut head);
+    prost::encoding::message::encode(METADATA, &metadata, &mut head);
+    let body = chunks(head, listed.items, b"", |_, object, out| {
+        encode_key(ITEMS, WireType::LengthDelimited, out);
+        encode_varint(object.bytes.len() as u64, out);
+        out.put_slice(&object.bytes);
+        Ok(())
+    });
+    respond(Format::Protobuf, body)
+}
+
+fn respond(format: Format, body: Body) -> Response {
+    let mut response = Response::new(body);
+    answer::dress(response.headers_mut(), format.content_type());
+    response
+}
+
+/// A body of `head`, the items as `put` writes them, and `tail`. One that cannot be written ends the body early, which
+/// the client notices.
+fn chunks(
+    head: Vec<u8>,
+    items: Vec<Object>,
+    tail: &'static [u8],
+    put: impl Fn(bool, &Object, &mut Vec<u8>) -> io::Result<()> + Send + 'static,
+) -> Body {
+    let state = Some((head, items.into_iter(), true));
+    Body::from_stream(stream::unfold((state, put), move |(state, put)| async move {
+        let (mut out, mut items, mut first) = state?;
+        while out.len() < CHUNK_BYTES {
+            let Some(object) = items.next() else {
+                out.extend_from_slice(tail);
+                return Some((Ok(Bytes::from(out)), (None, put)));
+            };
+            if let Err(error) = put(first, &object, &mut out) {
+                tracing::error!(%error, "a list cannot be written");
+                return Some((Err(error), (None, put)));
+            }
+            first = false;
+        }
+        let rest = (Vec::with_capacity(CHUNK_BYTES * 2), items, first);
+        Some((Ok(Bytes::from(out)), (Some(rest), put)))
+    }))
+}

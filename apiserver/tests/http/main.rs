@@ -1,0 +1,7 @@
+//! The API over HTTP, over real sockets: an apiserver in this process over the memory store, and the smallest client.
+
+mod harness;
+mod lists;
+mod objects;
+mod paths;
+mod watches;
