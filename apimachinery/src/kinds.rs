@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 pub const FIRST_CUSTOM: u32 = 1 << 16;
 
 /// How a kind is named and what generic code may do with it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct KindInfo {
     /// The arm of `orrery.v1.Object` ([`proto::Kind::NUMBER`]); for a custom kind a number of this process, see
     /// [`FIRST_CUSTOM`].

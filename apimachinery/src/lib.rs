@@ -4,6 +4,7 @@
 //! Pure: no I/O, no clock, no randomness, no async. Everything is a function from objects to objects.
 
 pub mod apply;
+pub mod convert;
 pub mod defaults;
 pub mod hash;
 pub mod int_or_string;

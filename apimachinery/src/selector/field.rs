@@ -43,6 +43,20 @@ impl FieldSelector {
         }
     }
 
+    /// The same conditions on fields of other names.
+    ///
+    /// # Errors
+    /// A field of the selector is not known to `rename`.
+    pub fn rename(
+        mut self,
+        rename: impl Fn(&str) -> Result<String, SelectorError>,
+    ) -> Result<Self, SelectorError> {
+        for requirement in &mut self.requirements {
+            requirement.path = rename(&requirement.path)?;
+        }
+        Ok(self)
+    }
+
     /// Whether every object matches.
     pub fn is_everything(&self) -> bool {
         self.requirements.is_empty()
