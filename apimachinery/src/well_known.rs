@@ -57,6 +57,9 @@ pub const NO_SCHEDULE: &str = "NoSchedule";
 /// The effect of a taint that only asks new Pods to go elsewhere.
 pub const PREFER_NO_SCHEDULE: &str = "PreferNoSchedule";
 
+/// Annotation of a simulated Node: where its kubelet answers the apiserver.
+pub const KUBELET_ENDPOINT: &str = "sim.orrery.dev/kubelet-endpoint";
+
 /// The Namespace of the Leases that Nodes renew.
 pub const NODE_LEASE_NAMESPACE: &str = "kube-node-lease";
 

@@ -14,20 +14,23 @@
 //! | `crash-after` | it exits after it, with `exit-code`, or 1 when that is 0 | never |
 //! | `liveness-fail-after` | liveness probes fail from then on | never |
 //! | `stop-latency` | time from SIGTERM to exit | `100ms` |
+//! | `log` | what it writes to its log when it starts; may have several lines | nothing |
+//! | `log-period` | it writes that again and again, so far apart | once |
 //!
 //! `<key>.<container>` concerns one container and wins. A key without a container concerns all containers when it is a
-//! latency or delay; `run-time`, `exit-code`, `crash-after` and `liveness-fail-after` then leave init containers
-//! and sidecars alone, because a failing one would keep the pod from ever running.
+//! latency or delay; the others then leave init containers and sidecars alone, because a failing one would keep the pod
+//! from ever running.
 
 use crate::distribution::Distribution;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What every annotation of ours starts with.
 pub const PREFIX: &str = "sim.orrery.dev/";
 
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 11] = [
     "pull-latency",
     "start-latency",
     "readiness-delay",
@@ -37,7 +40,15 @@ const KEYS: [&str; 9] = [
     "crash-after",
     "liveness-fail-after",
     "stop-latency",
+    "log",
+    "log-period",
 ];
+
+/// The longest text that a container writes at one time. A log of `pod::MOST_LINES` of them has 10 MiB.
+pub const LONGEST_LOG: usize = 1 << 10;
+
+/// The shortest `log-period`: nobody reads faster.
+const SHORTEST_PERIOD: Duration = Duration::from_millis(10);
 
 /// What part a container plays in its pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -71,6 +82,10 @@ pub struct Behavior {
     pub liveness_fail_after: Option<Distribution>,
     /// Time from SIGTERM to exit.
     pub stop_latency: Distribution,
+    /// What it writes to its log.
+    pub log: Option<Arc<str>>,
+    /// How long until it writes that again; `None` for never.
+    pub log_period: Option<Duration>,
 }
 
 impl Behavior {
@@ -89,6 +104,8 @@ impl Behavior {
             crash_after: None,
             liveness_fail_after: None,
             stop_latency: Distribution::millis(100),
+            log: None,
+            log_period: None,
         }
     }
 
@@ -116,6 +133,8 @@ impl Behavior {
         reader.optional("crash-after", &mut behavior.crash_after, None);
         reader.optional("liveness-fail-after", &mut behavior.liveness_fail_after, None);
         reader.exit_code(&mut behavior.exit_code);
+        behavior.log = reader.log();
+        behavior.log_period = reader.log_period();
         behavior
     }
 }
@@ -208,6 +227,34 @@ impl<'a> Reader<'a> {
         }
     }
 
+    fn log(&mut self) -> Option<Arc<str>> {
+        let (annotation, text) = self.get("log", self.role != Role::Main)?;
+        if text.len() <= LONGEST_LOG {
+            return Some(text.into());
+        }
+        let problem = format!(
+            "{} bytes are more than {LONGEST_LOG}; writing nothing",
+            text.len()
+        );
+        self.fault(annotation, problem);
+        None
+    }
+
+    fn log_period(&mut self) -> Option<Duration> {
+        let (annotation, text) = self.get("log-period", self.role != Role::Main)?;
+        let parsed = text.parse::<Distribution>().map(Distribution::constant);
+        match parsed {
+            Ok(Some(period)) if period >= SHORTEST_PERIOD => return Some(period),
+            Ok(Some(_)) => self.fault(
+                annotation,
+                format!("{text:?} is shorter than {SHORTEST_PERIOD:?}; using once"),
+            ),
+            Ok(None) => self.fault(annotation, format!("{text:?} is not one duration; using once")),
+            Err(error) => self.fault(annotation, format!("{error}; using once")),
+        }
+        None
+    }
+
     fn exit_code(&mut self, value: &mut i32) {
         let Some((annotation, text)) = self.get("exit-code", self.role != Role::Main) else {
             return;
@@ -257,7 +304,12 @@ mod tests {
 
     #[test]
     fn what_is_malformed_is_told_once_and_gets_its_default() {
-        let annotations = annotations(&[("start-latency", "soon"), ("exit-code", "300"), ("run-time", "x")]);
+        let annotations = annotations(&[
+            ("start-latency", "soon"),
+            ("exit-code", "300"),
+            ("run-time", "x"),
+            ("log-period", "exp(1s)"),
+        ]);
         let mut faults = Vec::new();
         for container in ["a", "b"] {
             let behavior = Behavior::of(&annotations, container, Role::Main, &mut faults);
@@ -272,6 +324,7 @@ mod tests {
                 "annotation sim.orrery.dev/run-time: \"x\" is not a duration; write for example 500ms, 2s or 1m30s; \
                  using never",
                 "annotation sim.orrery.dev/exit-code: \"300\" is not a number from 0 to 255; using 0",
+                "annotation sim.orrery.dev/log-period: \"exp(1s)\" is not one duration; using once",
             ]
         );
     }

@@ -24,6 +24,10 @@ pub struct Config {
     #[arg(long, env = "ORRERY_ADVERTISE", value_name = "HOST:PORT")]
     pub advertise: Option<String>,
 
+    /// Where the apiserver reaches this process, for logs; as --advertise unless given
+    #[arg(long, env = "ORRERY_ADVERTISE_KUBELET", value_name = "HOST:PORT")]
+    pub advertise_kubelet: Option<String>,
+
     /// How many nodes to stand for
     #[arg(long, env = "ORRERY_NODES", default_value_t = 3, value_parser = clap::value_parser!(u32).range(0..=i64::from(MOST_NODES)))]
     pub nodes: u32,

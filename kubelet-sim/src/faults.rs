@@ -230,6 +230,7 @@ impl Simulator for Service {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::node::object::Endpoints;
     use crate::node::{address, group, state};
     use component_base::rng::Seed;
     use tonic::Code;
@@ -244,7 +245,7 @@ mod tests {
         };
         let mut kubelet = Kubelet::new(
             state::build(&groups, blocks, Seed(1), now).unwrap(),
-            String::new(),
+            Endpoints::default(),
             now,
         );
         let (service, mut commands) = Service::new();

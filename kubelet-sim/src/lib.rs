@@ -9,6 +9,7 @@
 //! - [`node`]: what nodes are like, and their objects.
 //! - [`kubelet`]: all nodes and pods of the process, without I/O.
 //! - `faults`: the gRPC service that crashes and stops them.
+//! - `logs`: the gRPC service that tells what containers have said.
 //! - `run`: carries deltas, results and commands to the kubelet, and its writes to the API.
 //!
 //! All state that matters is in the API: a process that is killed at any moment goes on where it was.
@@ -18,6 +19,7 @@ pub mod config;
 pub mod distribution;
 mod faults;
 pub mod kubelet;
+mod logs;
 mod metrics;
 pub mod node;
 pub mod pod;

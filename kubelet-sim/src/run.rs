@@ -3,7 +3,9 @@
 use crate::config::{Config, Events};
 use crate::faults;
 use crate::kubelet::{Batch, Kubelet, Notice};
+use crate::logs;
 use crate::metrics::Metrics;
+use crate::node::object::Endpoints;
 use crate::node::state;
 use client::controller::EventKind;
 use client::events::EventRecorder;
@@ -20,6 +22,7 @@ use jiff::Timestamp;
 use proto::Object;
 use proto::api::core::v1::{Node, Pod};
 use proto::orrery::v1::WatchTarget;
+use proto::orrery::v1::kubelet_server::KubeletServer;
 use proto::orrery::v1::simulator_server::SimulatorServer;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -53,15 +56,20 @@ pub async fn run(
     seed: Seed,
     shutdown: Shutdown,
 ) -> anyhow::Result<()> {
-    let endpoint = match &config.advertise {
+    let simulator = match &config.advertise {
         Some(endpoint) => endpoint.clone(),
         None => listener.local_addr()?.to_string(),
+    };
+    let kubelet = config.advertise_kubelet.clone();
+    let endpoints = Endpoints {
+        kubelet: kubelet.unwrap_or_else(|| simulator.clone()),
+        simulator,
     };
     let nodes = state::build(&config.groups()?, config.blocks(), seed, clock.wall())?;
     tracing::info!(
         nodes = nodes.len(),
         server = config.server,
-        endpoint,
+        endpoint = endpoints.simulator,
         "standing for nodes"
     );
     let client = Client::new(
@@ -72,10 +80,12 @@ pub async fn run(
     let registry = Registry::new();
     let progress = Progress::new("waiting for the apiserver");
     let (service, commands) = faults::Service::new();
-    let server =
-        Server::new(COMPONENT.name, &clock, &registry, &progress).service(SimulatorServer::new(service));
+    let (logs, questions) = logs::Service::new(clock.clone());
+    let server = Server::new(COMPONENT.name, &clock, &registry, &progress)
+        .service(SimulatorServer::new(service))
+        .service(KubeletServer::new(logs));
     let shell = Shell {
-        kubelet: Kubelet::new(nodes, endpoint, clock.wall()),
+        kubelet: Kubelet::new(nodes, endpoints, clock.wall()),
         informer: Informer::spawn(&client, targets()),
         recorder: EventRecorder::spawn(&client),
         metrics: Metrics::new(&registry),
@@ -86,7 +96,7 @@ pub async fn run(
         progress,
     };
     let served = server.serve(listener, shutdown.clone());
-    let (served, ()) = tokio::join!(served, shell.run(commands, shutdown));
+    let (served, ()) = tokio::join!(served, shell.run(commands, questions, shutdown));
     Ok(served?)
 }
 
@@ -115,7 +125,12 @@ struct Shell {
 }
 
 impl Shell {
-    async fn run(mut self, mut commands: mpsc::Receiver<faults::Command>, shutdown: Shutdown) {
+    async fn run(
+        mut self,
+        mut commands: mpsc::Receiver<faults::Command>,
+        mut questions: mpsc::Receiver<logs::Question>,
+        shutdown: Shutdown,
+    ) {
         let mut metrics_at = self.clock.now();
         loop {
             let now = self.clock.wall();
@@ -134,6 +149,7 @@ impl Shell {
                 biased;
                 () = shutdown.cancelled() => return,
                 Some(command) = commands.recv() => command.run(&mut self.kubelet, self.clock.wall()),
+                Some(question) = questions.recv() => question.answer(&mut self.kubelet, self.clock.wall()),
                 Some(landed) = self.flights.join_next(), if !self.flights.is_empty() => self.land(landed),
                 delta = self.informer.next() => match delta {
                     Some(delta) => self.apply(delta),

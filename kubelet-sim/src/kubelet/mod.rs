@@ -5,13 +5,14 @@
 //! Invariant: everything that matters later is in the API; a new `Kubelet` fed with the same objects goes on the same.
 
 mod faults;
+mod logs;
 mod outbox;
 mod record;
 #[cfg(test)]
 mod tests;
 mod writes;
 
-use crate::node::object;
+use crate::node::object::{self, Endpoints};
 use crate::node::{NodeState, Presence};
 use crate::pod::{Condition, Context, PodState, Programs, Told, advance, foreign, images, recover};
 use apimachinery::selector::fields;
@@ -29,6 +30,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use faults::{FaultError, NodeSummary};
+pub use logs::LogError;
 pub use writes::{Batch, Counts};
 
 /// How often a node renews its lease.
@@ -58,8 +60,8 @@ pub struct Kubelet {
     due: BTreeSet<(Timestamp, ObjectKey)>,
     programs: Programs,
     outbox: Outbox,
-    /// Where the process takes faults.
-    endpoint: String,
+    /// Where the process is reached.
+    endpoints: Endpoints,
     /// Whether the state of the cluster was seen once.
     synced: bool,
     /// When the next slot of leases is due.
@@ -73,7 +75,7 @@ pub struct Kubelet {
 
 impl Kubelet {
     /// A process that knows nothing of the cluster yet.
-    pub fn new(nodes: Vec<NodeState>, endpoint: String, now: Timestamp) -> Self {
+    pub fn new(nodes: Vec<NodeState>, endpoints: Endpoints, now: Timestamp) -> Self {
         let by_name = nodes
             .iter()
             .enumerate()
@@ -87,7 +89,7 @@ impl Kubelet {
             due: BTreeSet::new(),
             programs: Programs::default(),
             outbox: Outbox::default(),
-            endpoint,
+            endpoints,
             synced: false,
             lease_at: now,
             lease_slot: 0,
@@ -168,7 +170,7 @@ impl Kubelet {
             return;
         }
         if first {
-            if let Some(patch) = object::metadata_patch(&node, state, &self.endpoint) {
+            if let Some(patch) = object::metadata_patch(&node, state, &self.endpoints) {
                 self.patches.insert(index, patch.to_string());
                 self.outbox.push(Item::Metadata(index));
             }

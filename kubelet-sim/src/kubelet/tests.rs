@@ -148,6 +148,15 @@ struct World {
     notices: Vec<Notice>,
 }
 
+/// Where the process of this seed is reached.
+fn endpoints(seed: u64) -> Endpoints {
+    let address = format!("127.0.0.1:{seed}");
+    Endpoints {
+        kubelet: address.clone(),
+        simulator: address,
+    }
+}
+
 fn new_kubelet(now: Timestamp, seed: u64) -> Kubelet {
     let groups = group::parse("test", "- {name: node, count: 2, capacity: {cpu: 2, pods: 3}}").unwrap();
     let blocks = state::Blocks {
@@ -155,7 +164,7 @@ fn new_kubelet(now: Timestamp, seed: u64) -> Kubelet {
         pods: address::default_pods(""),
     };
     let nodes = state::build(&groups, blocks, Seed(seed), now).unwrap();
-    Kubelet::new(nodes, format!("127.0.0.1:{seed}"), now)
+    Kubelet::new(nodes, endpoints(seed), now)
 }
 
 impl World {

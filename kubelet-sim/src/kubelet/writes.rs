@@ -174,7 +174,7 @@ impl Kubelet {
             Item::Register(_) if alive && node.presence == Presence::Unknown => {
                 node.ready_since = now;
                 (
-                    create(&object::node(node, &self.endpoint, now)),
+                    create(&object::node(node, &self.endpoints, now)),
                     Sent::Register(index),
                 )
             }

@@ -25,10 +25,28 @@ pub const ENDPOINT: &str = "sim.orrery.dev/endpoint";
 /// drawn for a running container stays.
 pub const SEED: &str = "sim.orrery.dev/seed";
 
+/// Where a process is reached; its Nodes say so.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Endpoints {
+    /// By people, for faults.
+    pub simulator: String,
+    /// By the apiserver, for logs.
+    pub kubelet: String,
+}
+
+impl Endpoints {
+    fn annotations(&self) -> [(&'static str, &str); 2] {
+        [
+            (ENDPOINT, &self.simulator),
+            (well_known::KUBELET_ENDPOINT, &self.kubelet),
+        ]
+    }
+}
+
 const INSTANCE_TYPE: &str = "node.kubernetes.io/instance-type";
 const READY: &str = "Ready";
 
-/// The kubelet's port, which nobody serves here, but tools print.
+/// The kubelet's port, which nobody serves here, but tools print. See [`Endpoints`] for the real one.
 const KUBELET_PORT: i32 = 10250;
 
 /// The node's labels.
@@ -59,17 +77,17 @@ fn architecture() -> &'static str {
 }
 
 /// The Node, as the kubelet registers it.
-pub fn node(node: &NodeState, endpoint: &str, now: Timestamp) -> core::Node {
+pub fn node(node: &NodeState, endpoints: &Endpoints, now: Timestamp) -> core::Node {
     let block = node.addresses.block().to_string();
-    let annotations = [
-        (ENDPOINT.to_owned(), endpoint.to_owned()),
-        (SEED.to_owned(), node.seed.0.to_string()),
-    ];
+    let annotations = endpoints
+        .annotations()
+        .map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let seed = (SEED.to_owned(), node.seed.0.to_string());
     core::Node {
         metadata: Some(ObjectMeta {
             name: node.name.to_string(),
             labels: labels(node),
-            annotations: annotations.into(),
+            annotations: annotations.into_iter().chain([seed]).collect(),
             ..ObjectMeta::default()
         }),
         spec: Some(core::NodeSpec {
@@ -212,13 +230,15 @@ pub fn is_outdated(existing: &core::Node, node: &NodeState) -> bool {
 
 /// A merge patch that gives an existing Node the labels and annotations that it lacks; `None` when it lacks none.
 /// Labels that somebody else added stay.
-pub fn metadata_patch(existing: &core::Node, node: &NodeState, endpoint: &str) -> Option<Value> {
+pub fn metadata_patch(existing: &core::Node, node: &NodeState, endpoints: &Endpoints) -> Option<Value> {
     let meta = existing.meta();
     let mut labels = labels(node);
     labels.retain(|key, value| meta.labels.get(key) != Some(value));
     let mut annotations = serde_json::Map::new();
-    if meta.annotations.get(ENDPOINT).map(String::as_str) != Some(endpoint) {
-        annotations.insert(ENDPOINT.to_owned(), endpoint.into());
+    for (key, endpoint) in endpoints.annotations() {
+        if meta.annotations.get(key).map(String::as_str) != Some(endpoint) {
+            annotations.insert(key.to_owned(), endpoint.into());
+        }
     }
     if !meta.annotations.contains_key(SEED) {
         annotations.insert(SEED.to_owned(), node.seed.0.to_string().into());

@@ -324,6 +324,13 @@ mod tests {
         node.admit(&program("2", None)).unwrap();
     }
 
+    fn endpoints(address: &str) -> object::Endpoints {
+        object::Endpoints {
+            simulator: address.to_owned(),
+            kubelet: address.to_owned(),
+        }
+    }
+
     #[test]
     fn a_restarted_process_finds_the_node_as_it_was() {
         let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
@@ -333,7 +340,7 @@ mod tests {
         first.seed = Seed(77);
         first.ready_since = now;
         first.images.insert("nginx".into());
-        let mut stored = object::node(&first, "127.0.0.1:7446", now);
+        let mut stored = object::node(&first, &endpoints("127.0.0.1:7446"), now);
         stored.metadata_mut().uid = "u".into();
         stored.metadata_mut().labels.insert("mine".into(), "yes".into());
 
@@ -344,8 +351,11 @@ mod tests {
         assert_eq!((again.seed, again.ready_since), (Seed(77), now));
         assert!(again.images.contains("nginx"));
         assert_eq!(again.labels["mine"], "yes");
-        assert_eq!(object::metadata_patch(&stored, &again, "127.0.0.1:7446"), None);
-        let patch = object::metadata_patch(&stored, &again, "127.0.0.1:9999").unwrap();
+        assert_eq!(
+            object::metadata_patch(&stored, &again, &endpoints("127.0.0.1:7446")),
+            None
+        );
+        let patch = object::metadata_patch(&stored, &again, &endpoints("127.0.0.1:9999")).unwrap();
         assert_eq!(
             patch["metadata"]["annotations"][object::ENDPOINT],
             "127.0.0.1:9999"

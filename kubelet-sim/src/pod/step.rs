@@ -289,7 +289,7 @@ fn stop_at(state: &PodState, index: usize, stopping: Stopping, cx: &Context<'_>)
     };
     let at = after(
         told,
-        sample(cx, cp, container.attempt(), "stop", cp.behavior.stop_latency),
+        sample(cx.seed, cp, container.attempt(), "stop", cp.behavior.stop_latency),
     );
     (at < stopping.kill_at).then_some(at)
 }
@@ -324,7 +324,7 @@ fn run_container(state: &mut PodState, index: usize, cx: &mut Context<'_>, step:
                 index,
                 format!("Successfully pulled image \"{}\"", cp.image),
             );
-            let latency = sample(cx, cp, attempt, "start", cp.behavior.start_latency);
+            let latency = sample(cx.seed, cp, attempt, "start", cp.behavior.start_latency);
             container.phase = Phase::Starting {
                 until: after(until, latency),
             };
@@ -380,13 +380,13 @@ fn begin(container: &mut ContainerState, index: usize, at: Timestamp, cx: &Conte
     if present {
         let message = format!("Container image \"{}\" already present on machine", cp.image);
         step.tell("Pulled", index, message);
-        let latency = sample(cx, cp, attempt, "start", cp.behavior.start_latency);
+        let latency = sample(cx.seed, cp, attempt, "start", cp.behavior.start_latency);
         container.phase = Phase::Starting {
             until: after(at, latency),
         };
     } else {
         step.tell("Pulling", index, format!("Pulling image \"{}\"", cp.image));
-        let latency = sample(cx, cp, attempt, "pull", cp.behavior.pull_latency);
+        let latency = sample(cx.seed, cp, attempt, "pull", cp.behavior.pull_latency);
         container.phase = Phase::Pulling {
             until: after(at, latency),
         };

@@ -7,6 +7,7 @@ use super::program::ContainerProgram;
 use super::state::{ContainerState, after};
 use super::step::Context;
 use crate::distribution::Distribution;
+use component_base::rng::Seed;
 use jiff::Timestamp;
 use std::time::Duration;
 
@@ -19,7 +20,13 @@ pub(super) fn startup(
     let Some(probe) = &cp.startup else {
         return Some(Duration::ZERO);
     };
-    let up = sample(cx, cp, container.attempt(), "startup", cp.behavior.startup_delay);
+    let up = sample(
+        cx.seed,
+        cp,
+        container.attempt(),
+        "startup",
+        cp.behavior.startup_delay,
+    );
     let success = probe.success(up);
     (success <= probe.failure(Duration::ZERO)).then_some(success)
 }
@@ -31,7 +38,7 @@ pub(super) fn readiness(
     cx: &Context<'_>,
 ) -> Option<Duration> {
     let delay = sample(
-        cx,
+        cx.seed,
         cp,
         container.attempt(),
         "readiness",
@@ -53,7 +60,7 @@ pub(super) fn probe_kill(
         return Some((after(since, probe.failure(Duration::ZERO)), "Startup"));
     };
     let (probe, fails) = (cp.liveness.as_ref()?, cp.behavior.liveness_fail_after?);
-    let broken = sample(cx, cp, container.attempt(), "liveness", fails).max(started);
+    let broken = sample(cx.seed, cp, container.attempt(), "liveness", fails).max(started);
     Some((after(since, probe.failure(broken)), "Liveness"))
 }
 
@@ -67,7 +74,7 @@ pub(super) fn own_exit(
     let attempt = container.attempt();
     let behavior = &cp.behavior;
     let at = |what, distribution: Option<Distribution>| {
-        distribution.map(|d| after(since, sample(cx, cp, attempt, what, d)))
+        distribution.map(|d| after(since, sample(cx.seed, cp, attempt, what, d)))
     };
     let exits = at("run", behavior.run_time).map(|at| (at, behavior.exit_code));
     let crash_code = if behavior.exit_code == 0 {
@@ -81,14 +88,14 @@ pub(super) fn own_exit(
 
 /// Draws a duration that belongs to one run of one container, whatever was drawn before.
 pub(super) fn sample(
-    cx: &Context<'_>,
+    seed: Seed,
     cp: &ContainerProgram,
     attempt: i32,
     what: &str,
     distribution: Distribution,
 ) -> Duration {
     distribution.constant().unwrap_or_else(|| {
-        let mut rng = cx.seed.fork(&format!("{}/{attempt}/{what}", cp.name));
+        let mut rng = seed.fork(&format!("{}/{attempt}/{what}", cp.name));
         distribution.sample(&mut rng)
     })
 }
