@@ -19,6 +19,7 @@ mod metrics;
 pub mod registry;
 mod rpc;
 mod upkeep;
+mod version;
 
 pub use config::Config;
 

@@ -56,15 +56,27 @@ const MAX_CLAUSES: usize = 64;
 
 /// What the client wants most of what we have. `pretty` is the query's parameter, which decides when it is there.
 pub(crate) fn negotiate(headers: &HeaderMap, pretty: Option<bool>) -> Result<Form> {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    let accept = text(header::ACCEPT).unwrap_or_default();
-    let (format, shape) = prefer(accept).ok_or_else(not_acceptable)?;
-    let person = || text(header::USER_AGENT).is_some_and(is_person);
+    let (format, shape) = prefer(accept(headers)).ok_or_else(not_acceptable)?;
     Ok(Form {
         format,
         shape,
-        pretty: pretty.unwrap_or_else(person),
+        pretty: is_pretty(headers, pretty),
     })
+}
+
+/// Whether JSON is indented: as the query says, or else for whoever looks at it.
+pub(crate) fn is_pretty(headers: &HeaderMap, asked: Option<bool>) -> bool {
+    let agent = headers
+        .get(header::USER_AGENT)
+        .and_then(|agent| agent.to_str().ok());
+    asked.unwrap_or_else(|| agent.is_some_and(is_person))
+}
+
+fn accept(headers: &HeaderMap) -> &str {
+    let accept = headers
+        .get(header::ACCEPT)
+        .and_then(|accept| accept.to_str().ok());
+    accept.unwrap_or_default()
 }
 
 /// Whether somebody looks at the answer with his own eyes, and would like it indented.
@@ -75,9 +87,16 @@ fn is_person(user_agent: &str) -> bool {
 }
 
 fn prefer(accept: &str) -> Option<(Format, Shape)> {
-    if accept.trim().is_empty() {
-        return Some((Format::Json, Shape::Whole));
-    }
+    parse(accept).iter().find_map(Clause::form)
+}
+
+/// What the client takes, what it wants most first. Who says nothing takes anything.
+pub(crate) fn clauses(headers: &HeaderMap) -> Vec<Clause<'_>> {
+    parse(accept(headers))
+}
+
+fn parse(accept: &str) -> Vec<Clause<'_>> {
+    let accept = if accept.trim().is_empty() { "*/*" } else { accept };
     let mut clauses: Vec<_> = accept
         .split(',')
         .take(MAX_CLAUSES)
@@ -86,15 +105,19 @@ fn prefer(accept: &str) -> Option<(Format, Shape)> {
         .collect();
     // A stable sort: of equals, the first counts.
     clauses.sort_by(|a, b| b.quality.total_cmp(&a.quality));
-    clauses.iter().find_map(Clause::form)
+    clauses
 }
 
 /// One media type of `Accept`, and how much it is wanted.
-struct Clause<'a> {
-    media_type: &'a str,
-    shape: &'a str,
-    group: &'a str,
-    version: &'a str,
+pub(crate) struct Clause<'a> {
+    /// Without its parameters.
+    pub(crate) media_type: &'a str,
+    /// The parameter `as`.
+    pub(crate) shape: &'a str,
+    /// The parameter `g`.
+    pub(crate) group: &'a str,
+    /// The parameter `v`.
+    pub(crate) version: &'a str,
     quality: f64,
 }
 
@@ -120,14 +143,24 @@ impl<'a> Clause<'a> {
         clause
     }
 
+    /// How we would encode it; `None` when we cannot.
+    pub(crate) fn format(&self) -> Option<Format> {
+        match self.media_type {
+            "application/json" | "application/*" | "*/*" => Some(Format::Json),
+            "application/yaml" => Some(Format::Yaml),
+            "application/vnd.kubernetes.protobuf" => Some(Format::Protobuf),
+            _ => None,
+        }
+    }
+
+    /// Whether JSON of no particular shape would do.
+    pub(crate) fn is_json(&self) -> bool {
+        self.shape.is_empty() && self.format() == Some(Format::Json)
+    }
+
     /// What we would answer; `None` when we cannot.
     fn form(&self) -> Option<(Format, Shape)> {
-        let format = match self.media_type {
-            "application/json" | "application/*" | "*/*" => Format::Json,
-            "application/yaml" => Format::Yaml,
-            "application/vnd.kubernetes.protobuf" => Format::Protobuf,
-            _ => return None,
-        };
+        let format = self.format()?;
         if self.shape.is_empty() {
             return Some((format, Shape::Whole));
         }

@@ -8,6 +8,7 @@
 //! - `path`, `query`, `media`: a request's head, read by pure functions.
 //! - `dispatch`: which verb it is, and whether the resource has it.
 //! - `read`, `list`, `watch`, `write`, `delete`: the verbs.
+//! - `discovery`, `openapi`: what there is; `edition` keeps their documents.
 //! - `encodings`: the text of an object's version is made once.
 //!
 //! Invariant: whatever a client sends, what it gets is the API's answer or a `Status` with the right code.
@@ -16,10 +17,13 @@ mod answer;
 mod body;
 mod call;
 mod delete;
+mod discovery;
 mod dispatch;
+mod edition;
 mod encodings;
 mod list;
 mod media;
+mod openapi;
 mod path;
 mod query;
 mod read;
@@ -34,6 +38,7 @@ use axum::response::Response;
 use axum::routing::any;
 use component_base::clock::Clock;
 use component_base::rng::{Rng, Seed};
+use edition::Editions;
 use encodings::Encodings;
 use std::sync::{Arc, Mutex};
 
@@ -47,6 +52,8 @@ pub(crate) struct Api {
     pub(crate) rng: Mutex<Rng>,
     /// The text of objects.
     pub(crate) encodings: Encodings,
+    /// What is told about what is served.
+    pub(crate) editions: Editions,
 }
 
 impl Api {
@@ -57,6 +64,7 @@ impl Api {
             clock,
             rng: Mutex::new(seed.fork("http")),
             encodings: Encodings::default(),
+            editions: Editions::default(),
         })
     }
 }
@@ -66,7 +74,9 @@ pub(crate) fn routes(api: Arc<Api>) -> Router {
     Router::new()
         .route("/api/{version}/{*rest}", any(serve))
         .route("/apis/{group}/{version}/{*rest}", any(serve))
-        .with_state(api)
+        .with_state(api.clone())
+        .merge(discovery::routes(api.clone()))
+        .merge(openapi::routes(api))
 }
 
 async fn serve(State(api): State<Arc<Api>>, request: Request) -> Response {

@@ -1,7 +1,9 @@
 //! The API over HTTP, over real sockets: an apiserver in this process over the memory store, and the smallest client.
 
+mod discovery;
 mod harness;
 mod lists;
 mod objects;
+mod openapi;
 mod paths;
 mod watches;
