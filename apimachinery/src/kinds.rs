@@ -3,6 +3,8 @@
 //! A row says how a kind is named, and which of the generic behaviours it takes part in. Generic code looks here and
 //! never matches on kinds.
 
+pub mod custom;
+
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
@@ -37,16 +39,33 @@ pub struct KindInfo {
     pub has_scale: bool,
     /// The message's full protobuf name.
     pub message: &'static str,
+    /// The fields of a custom kind that field selectors can ask for, besides name and namespace. For the others see
+    /// [`crate::selector::fields`].
+    pub selectable: &'static [&'static str],
 }
+
+/// Stands for all custom kinds at once: what a watch names that follows every one of them, also those to come. No object
+/// is stored under it.
+pub static ANY_CUSTOM: KindInfo = KindInfo {
+    number: <proto::orrery::v1::CustomResource as proto::Kind>::NUMBER,
+    kind: "CustomResource",
+    group: "orrery",
+    version: "v1",
+    plural: "customresources",
+    singular: "customresource",
+    short_names: &[],
+    categories: &[],
+    namespaced: true,
+    has_status: false,
+    has_scale: false,
+    message: <proto::orrery::v1::CustomResource as proto::Kind>::FULL_NAME,
+    selectable: &[],
+};
 
 impl KindInfo {
     /// The arm of `orrery.v1.Object` that the kind's objects travel in. All custom kinds share one.
     pub fn arm(&self) -> u32 {
-        if self.is_custom() {
-            <proto::orrery::v1::CustomResource as proto::Kind>::NUMBER
-        } else {
-            self.number
-        }
+        arm(self.number)
     }
 
     /// Whether a CustomResourceDefinition added the kind.
@@ -71,6 +90,24 @@ impl KindInfo {
             format!("{}.{}", self.plural, self.group)
         }
     }
+
+    /// `deployments.v1.apps`: names the kind in this version, where a kind may have several.
+    pub fn versioned_resource(&self) -> String {
+        if self.group.is_empty() {
+            self.plural.to_owned()
+        } else {
+            format!("{}.{}.{}", self.plural, self.version, self.group)
+        }
+    }
+}
+
+/// The arm of `orrery.v1.Object` that objects of a kind travel in, by the kind's number.
+pub fn arm(number: u32) -> u32 {
+    if number >= FIRST_CUSTOM {
+        ANY_CUSTOM.number
+    } else {
+        number
+    }
 }
 
 macro_rules! row {
@@ -89,6 +126,7 @@ macro_rules! row {
             has_status: row!(@has status $($flag)*),
             has_scale: row!(@has scale $($flag)*),
             message: <$message as proto::Kind>::FULL_NAME,
+            selectable: &[],
         }
     };
     (@has status status $($rest:ident)*) => { true };
@@ -364,8 +402,14 @@ pub fn all() -> &'static [KindInfo] {
     &ALL
 }
 
-/// The row of an arm of `orrery.v1.Object`.
+/// The row of a kind by its number. [`custom::of_object`] knows which kind an object in the arm of all custom kinds is of.
 pub fn by_number(number: u32) -> Option<&'static KindInfo> {
+    if number >= FIRST_CUSTOM {
+        return custom::by_number(number);
+    }
+    if number == ANY_CUSTOM.number {
+        return Some(&ANY_CUSTOM);
+    }
     // Numbers are dense and start at 1; a test below holds that.
     all().get((number as usize).checked_sub(1)?)
 }
@@ -398,11 +442,29 @@ pub fn lookup(name: &str) -> Option<&'static KindInfo> {
         .copied()
 }
 
-/// The row of a manifest's `apiVersion` and `kind`, which must be spelled exactly.
-pub fn by_gvk(api_version: &str, kind: &str) -> Option<&'static KindInfo> {
-    all()
+/// Whether a user may mean this kind by `name`: plural, singular or short name, in any case, with or without `.group` or
+/// `.version.group`.
+pub fn is_named(info: &KindInfo, name: &str) -> bool {
+    let (word, rest) = name.split_once('.').unwrap_or((name, ""));
+    let is_word = [info.plural, info.singular, info.kind]
         .iter()
-        .find(|info| info.kind == kind && info.api_version() == api_version)
+        .chain(info.short_names)
+        .any(|known| known.eq_ignore_ascii_case(word));
+    let is_rest = rest.is_empty()
+        || rest.eq_ignore_ascii_case(info.group)
+        || rest.split_once('.').is_some_and(|(version, group)| {
+            version == info.version && group.eq_ignore_ascii_case(info.group)
+        });
+    is_word && is_rest
+}
+
+/// The row of a manifest's `apiVersion` and `kind`, which must be spelled exactly. A custom kind is found under any
+/// version.
+pub fn by_gvk(api_version: &str, kind: &str) -> Option<&'static KindInfo> {
+    let built_in = all()
+        .iter()
+        .find(|info| info.kind == kind && info.api_version() == api_version);
+    built_in.or_else(|| custom::by_kind(api_version.split_once('/')?.0, kind))
 }
 
 #[cfg(test)]

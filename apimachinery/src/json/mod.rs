@@ -8,6 +8,8 @@
 //! - [`from_json`], [`from_json_as`], [`from_value`], [`from_value_as`], [`yaml::documents`]: what kubectl sends.
 //! - [`check_wire`], [`canonical`]: what any client may send.
 //!
+//! Objects of custom kinds have their own form, `custom`; these functions know it, [`Message`] does not.
+//!
 //! Objects are named by their arm in `orrery.v1.Object` ([`proto::Kind::NUMBER`]); other messages (`Status`,
 //! `DeleteOptions`) go through [`Message`].
 //!
@@ -19,6 +21,7 @@
 //! 64-bit integers are numbers, `null` is absent, a quantity keeps the text that the user wrote.
 
 mod check;
+pub mod custom;
 mod fault;
 mod raw;
 mod reader;
@@ -54,6 +57,9 @@ pub struct Decoded {
 
 /// Appends the object's JSON to `out`. On an error (bytes that are no such object), what was appended is rubbish.
 pub fn to_json(number: u32, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Fault> {
+    if custom::is_custom(number) {
+        return custom::write(bytes, out).map_err(|fault| *fault);
+    }
     arm(number)?.to_json(bytes, out)
 }
 
@@ -65,7 +71,10 @@ pub fn to_json_pretty(number: u32, bytes: &[u8]) -> Result<String, Fault> {
 
 /// The object as a tree, for patches and printing.
 pub fn to_value(number: u32, bytes: &[u8]) -> Result<Value, Fault> {
-    arm(number)?.to_value(bytes)
+    let mut json = Vec::with_capacity(bytes.len() * 2);
+    to_json(number, bytes, &mut json)?;
+    // Nested as deep as ours may be, serde_json's own limit would refuse it.
+    serde_json::from_slice(&json).map_err(|error| syntax(&error))
 }
 
 /// The object as YAML, as kubectl prints it.
@@ -88,9 +97,13 @@ pub fn from_json(text: &[u8], unknown: Unknown) -> Result<Decoded, Faults> {
 
 /// Reads an object of this kind; `apiVersion` and `kind` may be missing, and must fit when they are there.
 pub fn from_json_as(number: u32, text: &[u8], unknown: Unknown) -> Result<Decoded, Faults> {
-    let (bytes, warnings) = arm(number)?.from_json(text, unknown)?;
+    let (bytes, warnings) = if custom::is_custom(number) {
+        custom::from_json(text, unknown)?
+    } else {
+        arm(number)?.from_json(text, unknown)?
+    };
     Ok(Decoded {
-        number,
+        number: kinds::arm(number),
         bytes,
         warnings,
     })
@@ -108,9 +121,13 @@ pub fn from_value(value: &Value, unknown: Unknown) -> Result<Decoded, Faults> {
 
 /// Reads an object of this kind; `apiVersion` and `kind` may be missing, and must fit when they are there.
 pub fn from_value_as(number: u32, value: &Value, unknown: Unknown) -> Result<Decoded, Faults> {
-    let (bytes, warnings) = arm(number)?.from_value(value, unknown)?;
+    let (bytes, warnings) = if custom::is_custom(number) {
+        custom::from_value(value, unknown)?
+    } else {
+        arm(number)?.from_value(value, unknown)?
+    };
     Ok(Decoded {
-        number,
+        number: kinds::arm(number),
         bytes,
         warnings,
     })
@@ -128,11 +145,18 @@ pub fn canonical(number: u32, bytes: &[u8]) -> Result<Bytes, Faults> {
 /// every field that is not. Fields that the schema does not have are no faults: their paths, at most [`MAX_FAULTS`], are
 /// given back (`spec.containers[0].99`).
 pub fn check_wire(number: u32, bytes: &[u8]) -> Result<Vec<String>, Faults> {
-    arm(number)?.check_wire(bytes)
+    let unknown = arm(number)?.check_wire(bytes)?;
+    if custom::is_custom(number) {
+        let faults = custom::check(bytes);
+        if !faults.is_empty() {
+            return Err(Faults(faults));
+        }
+    }
+    Ok(unknown)
 }
 
 fn arm(number: u32) -> Result<&'static Message, Fault> {
-    Message::by_number(number)
+    Message::by_number(kinds::arm(number))
         .ok_or_else(|| Fault::new(FaultKind::UnknownKind, format!("no kind has the number {number}")))
 }
 

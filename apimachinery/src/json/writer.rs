@@ -381,7 +381,7 @@ fn write_number(number: i64, out: &mut Vec<u8>) {
 }
 
 /// As Go prints it: whole numbers without a fraction.
-fn write_double(number: f64, out: &mut Vec<u8>) {
+pub(super) fn write_double(number: f64, out: &mut Vec<u8>) {
     /// Every whole number up to here is a double.
     const EXACT: f64 = 9_007_199_254_740_992.0;
     let is_negative_zero = number == 0.0 && number.is_sign_negative();
@@ -408,7 +408,7 @@ fn write_text(bytes: &[u8], out: &mut Vec<u8>) -> Fallible<()> {
     Ok(())
 }
 
-fn write_string(text: &str, out: &mut Vec<u8>) {
+pub(super) fn write_string(text: &str, out: &mut Vec<u8>) {
     serde_json::to_writer(out, text).expect("a string goes into memory");
 }
 

@@ -2,6 +2,7 @@
 
 use super::fields;
 use super::{MAX_TEXT, SelectorError};
+use crate::kinds::KindInfo;
 use std::fmt;
 use std::str::FromStr;
 
@@ -28,6 +29,18 @@ impl FieldSelector {
         let selector: Self = text.parse()?;
         for requirement in &selector.requirements {
             fields::check(number, &requirement.path)?;
+        }
+        Ok(selector)
+    }
+
+    /// As [`FieldSelector::parse_for`], for one version of a custom kind: each has its own selectable fields.
+    pub fn parse_for_kind(info: &KindInfo, text: &str) -> Result<Self, SelectorError> {
+        if !info.is_custom() {
+            return Self::parse_for(info.number, text);
+        }
+        let selector: Self = text.parse()?;
+        for requirement in &selector.requirements {
+            fields::check_custom(info, &requirement.path)?;
         }
         Ok(selector)
     }

@@ -5,8 +5,12 @@
 //! The table is upstream's: <https://kubernetes.io/docs/concepts/overview/working-with-objects/field-selectors/#list-of-supported-fields>.
 
 use super::SelectorError;
+use crate::json;
 use crate::kinds;
-use crate::wire::FieldPath;
+use crate::wire::{FieldPath, MetaView};
+use prost::Message as _;
+use proto::orrery::v1::CustomResource;
+use serde_json::Value;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -70,8 +74,7 @@ static FIELDS: LazyLock<HashMap<u32, Vec<Field>>> = LazyLock::new(|| {
             .iter()
             .find(|(kind, _)| *kind == info.kind)
             .map_or(&[][..], |(_, rows)| rows);
-        let name = ["metadata.name", "metadata.namespace"];
-        let general = &name[..if info.namespaced { 2 } else { 1 }];
+        let general = &GENERAL[..if info.namespaced { 2 } else { 1 }];
         let general = general.iter().map(|path| (*path, vec![*path]));
         let own = own
             .iter()
@@ -92,8 +95,14 @@ fn locate(message: &str, path: &str) -> FieldPath {
     FieldPath::resolve(message, path).expect("the table's paths are in the schema; a test looks each up")
 }
 
+/// The paths that every kind can be selected by; the second one where objects live in namespaces.
+const GENERAL: [&str; 2] = ["metadata.name", "metadata.namespace"];
+
 /// The paths that a kind can be selected by.
 pub fn supported(number: u32) -> Vec<&'static str> {
+    if number >= kinds::FIRST_CUSTOM {
+        return kinds::by_number(number).map(supported_custom).unwrap_or_default();
+    }
     FIELDS
         .get(&number)
         .into_iter()
@@ -104,20 +113,58 @@ pub fn supported(number: u32) -> Vec<&'static str> {
 
 /// Whether a kind can be selected by this path.
 pub fn check(number: u32, path: &str) -> Result<(), SelectorError> {
-    let supported = supported(number);
+    let plural = kinds::by_number(number).map_or("this kind", |info| info.plural);
+    contains(supported(number), path, plural)
+}
+
+/// Whether this version of a custom kind can be selected by this path.
+pub(super) fn check_custom(info: &kinds::KindInfo, path: &str) -> Result<(), SelectorError> {
+    contains(supported_custom(info), path, info.plural)
+}
+
+fn contains(supported: Vec<&'static str>, path: &str, resource: &'static str) -> Result<(), SelectorError> {
     if supported.contains(&path) {
         return Ok(());
     }
     Err(SelectorError::UnknownField {
         field: path.to_owned(),
-        resource: kinds::by_number(number).map_or("this kind", |info| info.plural),
+        resource,
         supported,
+    })
+}
+
+fn supported_custom(info: &kinds::KindInfo) -> Vec<&'static str> {
+    let general = &GENERAL[..if info.namespaced { 2 } else { 1 }];
+    general.iter().chain(info.selectable).copied().collect()
+}
+
+/// The field of a custom kind's object. Its place is in the path itself, so that any version's paths can be read.
+fn read_custom(bytes: &[u8], path: &str) -> Option<String> {
+    let meta = MetaView::parse(bytes).ok()?;
+    match path {
+        "metadata.name" => return Some(meta.name.to_owned()),
+        "metadata.namespace" => return Some(meta.namespace.to_owned()),
+        _ => {}
+    }
+    let object = CustomResource::decode(bytes).ok()?;
+    let fields = json::custom::fields_of(&object.fields).ok()?;
+    let mut steps = path.split('.');
+    let first = fields.get(steps.next()?);
+    let found = steps.fold(first, |value, step| value?.get(step));
+    // A field that is not there counts as empty, as with the built-in kinds.
+    Some(match found {
+        Some(Value::String(text)) => text.clone(),
+        Some(value @ (Value::Number(_) | Value::Bool(_))) => value.to_string(),
+        _ => String::new(),
     })
 }
 
 /// The field's text: strings as they are, numbers in decimal, `true` or `false`. `None` for a path that is not
 /// supported and for an object whose bytes cannot be read.
 pub fn read<'a>(number: u32, bytes: &'a [u8], path: &str) -> Option<Cow<'a, str>> {
+    if kinds::arm(number) == kinds::ANY_CUSTOM.number {
+        return read_custom(bytes, path).map(Cow::Owned);
+    }
     let field = FIELDS.get(&number)?.iter().find(|field| field.path == path)?;
     let mut text = None;
     for location in &field.locations {
@@ -142,6 +189,33 @@ mod tests {
             let info = kinds::all().iter().find(|info| info.kind == *kind).unwrap();
             let general = if info.namespaced { 2 } else { 1 };
             assert_eq!(supported(info.number).len(), rows.len() + general, "{kind}");
+        }
+    }
+
+    #[test]
+    fn a_custom_object_is_read_by_the_path_itself() {
+        let object = CustomResource {
+            metadata: Some(proto::meta::v1::ObjectMeta {
+                name: "w".into(),
+                namespace: "shop".into(),
+                ..Default::default()
+            }),
+            fields: r#"{"spec":{"color":"red","on":true,"parts":{},"size":3}}"#.into(),
+            ..Default::default()
+        };
+        let bytes = object.encode_to_vec();
+        for (path, expected) in [
+            ("metadata.name", "w"),
+            ("metadata.namespace", "shop"),
+            ("spec.color", "red"),
+            ("spec.on", "true"),
+            ("spec.size", "3"),
+            ("spec.parts", ""),
+            ("spec.parts.x", ""),
+            ("status", ""),
+        ] {
+            let text = super::read(kinds::FIRST_CUSTOM, &bytes, path);
+            assert_eq!(text.as_deref(), Some(expected), "{path}");
         }
     }
 
