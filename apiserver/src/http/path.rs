@@ -198,8 +198,8 @@ mod tests {
         #[test]
         fn no_path_panics_and_no_name_holds_a_slash(path in "(/(api|apis|v1|namespaces|pods|watch|%2[eEfF]|%00|[.%/a\\PC]{0,4})){0,9}") {
             if let Some(address) = parse(&path) {
-                let names = [&Some(address.plural), &address.name, &address.namespace, &address.subresource].into_iter().flatten();
-                for name in names {
+                let optional = [address.name, address.namespace, address.subresource];
+                for name in optional.into_iter().flatten().chain([address.plural]) {
                     prop_assert!(!name.is_empty() && !name.contains('/') && !name.contains('\0'), "{:?}", name);
                 }
             }

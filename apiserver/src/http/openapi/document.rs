@@ -380,3 +380,68 @@ fn operation_v3(operation: Operation) -> Value {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::discovery::groups::Resource;
+
+    const WIDGET: Gvk = Gvk {
+        group: "example.com",
+        version: "v1",
+        kind: "Widget",
+    };
+
+    fn widgets() -> Version {
+        Version {
+            name: "v1",
+            resources: vec![Resource {
+                plural: "widgets",
+                singular: "widget",
+                kind: WIDGET,
+                namespaced: true,
+                verbs: &["create", "get", "list", "patch"],
+                short_names: &[],
+                categories: &[],
+                subresources: Vec::new(),
+            }],
+        }
+    }
+
+    #[test]
+    fn a_custom_kind_has_its_own_schema_and_the_metadata_of_every_object() {
+        let schema = json!({
+            "description": "A widget.",
+            "properties": {"spec": {"type": "object"}, "metadata": {"type": "object"}},
+        });
+        let document = v3(&widgets(), &HashMap::from([(WIDGET, schema)]), "v1");
+        let schemas = &document["components"]["schemas"];
+        let widget = &schemas["com.example.v1.Widget"];
+        assert_eq!(
+            (&widget["description"], &widget["type"]),
+            (&json!("A widget."), &json!("object"))
+        );
+        let metadata = widget["properties"]["metadata"]["allOf"][0]["$ref"]
+            .as_str()
+            .unwrap();
+        assert!(schemas.get(metadata.rsplit('/').next().unwrap()).is_some());
+        assert_eq!(widget["properties"]["spec"]["type"], "object");
+        let item = &schemas["com.example.v1.WidgetList"]["properties"]["items"]["items"]["$ref"];
+        assert_eq!(item, "#/components/schemas/com.example.v1.Widget");
+    }
+
+    #[test]
+    fn custom_kinds_have_no_strategic_merge_patch_and_no_protobuf() {
+        let custom = HashMap::from([(WIDGET, json!({}))]);
+        let document = v3(&widgets(), &custom, "v1");
+        let object = &document["paths"]["/apis/example.com/v1/namespaces/{namespace}/widgets/{name}"];
+        let sent = object["patch"]["requestBody"]["content"].as_object().unwrap();
+        assert!(sent.contains_key("application/merge-patch+json"));
+        assert!(!sent.contains_key("application/strategic-merge-patch+json"));
+        let answers = object["get"]["responses"]["200"]["content"].as_object().unwrap();
+        assert!(
+            answers.keys().eq(["application/json", "application/yaml"]),
+            "{answers:?}"
+        );
+    }
+}
