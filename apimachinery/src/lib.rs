@@ -11,6 +11,7 @@ pub mod int_or_string;
 pub mod json;
 pub mod jsonpath;
 pub mod kinds;
+pub mod managed_fields;
 pub mod meta;
 pub mod names;
 pub mod owner;
