@@ -7,6 +7,7 @@
 //! Encoding is deterministic (prost writes fields in order and maps are sorted), so an update that changes nothing gives
 //! the stored bytes again. `ROWS` lists the kinds; their rules stand in `defaults` and `validation`.
 
+mod pod;
 mod scale;
 
 pub use scale::{scale_of, with_scale};
@@ -35,6 +36,10 @@ pub enum Subresource {
     Status,
     /// `spec.replicas` alone.
     Scale,
+    /// A Pod's `spec.ephemeralContainers` alone.
+    EphemeralContainers,
+    /// The resources of a Pod's containers alone.
+    Resize,
 }
 
 /// Why an object is not let in.
@@ -202,6 +207,11 @@ trait Object: Kind + Defaults + Validate {
     /// Replaces the status by another object's, or by nothing.
     fn take_status(&mut self, _from: Option<&Self>) {}
 
+    /// Takes a part that has a subresource of its own from another object; says whether the kind has that part.
+    fn take_part(&mut self, _from: &Self, _part: Subresource) -> bool {
+        false
+    }
+
     /// Whether both want the same. A kind without a status counts no generations.
     fn same_spec(&self, _other: &Self) -> bool {
         true
@@ -262,6 +272,10 @@ objects!(without status:
 
 impl Object for Pod {
     status_and_spec!();
+
+    fn take_part(&mut self, from: &Self, part: Subresource) -> bool {
+        pod::take_part(self, from, part)
+    }
 
     fn prepare_create(&mut self) {
         let spec = self.spec.get_or_insert_default();
@@ -334,11 +348,15 @@ fn update<K: Object>(old: &Bytes, new: &Bytes, part: Subresource) -> Result<Admi
             merged.validate_status_update(&old, &mut faults);
             new = merged;
         }
-        Subresource::Status | Subresource::Scale => {
-            return Err(Rejection::NoSubresource {
-                kind: K::NAME,
-                subresource: part,
-            });
+        Subresource::Status | Subresource::Scale => return Err(no_subresource::<K>(part)),
+        Subresource::EphemeralContainers | Subresource::Resize => {
+            let mut merged = old.clone();
+            if !merged.take_part(&new, part) {
+                return Err(no_subresource::<K>(part));
+            }
+            merged.set_defaults();
+            merged.validate_part_update(part, &old, &mut faults);
+            new = merged;
         }
     }
     refuse(&new, faults)?;
@@ -350,6 +368,13 @@ fn update<K: Object>(old: &Bytes, new: &Bytes, part: Subresource) -> Result<Admi
         bytes: new.encode_to_vec().into(),
         spec_changed,
     })
+}
+
+fn no_subresource<K: Kind>(subresource: Subresource) -> Rejection {
+    Rejection::NoSubresource {
+        kind: K::NAME,
+        subresource,
+    }
 }
 
 fn decode<K: Kind>(bytes: &Bytes) -> Result<K, Rejection> {

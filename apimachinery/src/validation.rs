@@ -21,6 +21,7 @@ mod workload;
 pub use faults::{Faults, MAX_FAULTS};
 pub use meta::{MAX_ANNOTATION_BYTES, validate_meta, validate_meta_update};
 
+use crate::strategy::Subresource;
 use proto::Kind;
 
 /// A kind that has rules beyond those of all metadata.
@@ -35,6 +36,11 @@ pub trait Validate: Kind {
 
     /// The rules for an object that replaces `old`: those at any time, and which fields cannot change.
     fn validate_update(&self, _old: &Self, faults: &mut Faults) {
+        self.validate(faults);
+    }
+
+    /// The rules for a part of the object that has a subresource of its own, beside status and scale.
+    fn validate_part_update(&self, _part: Subresource, _old: &Self, faults: &mut Faults) {
         self.validate(faults);
     }
 

@@ -1,9 +1,12 @@
 //! Pods and Pod templates: what may run, and what of it may change.
 
+mod subresource;
+
 use super::container::{Shared, Sort, containers, id_in_range};
 use super::{Faults, Validate, labels, meta, resources, volume};
 use crate::names;
 use crate::path::Path;
+use crate::strategy::Subresource;
 use proto::api::core::v1::{
     Container, Pod, PodSecurityContext, PodSpec, PodTemplate, PodTemplateSpec, Toleration,
 };
@@ -48,6 +51,15 @@ impl Validate for Pod {
             self.spec.as_ref().unwrap_or(&empty),
         );
         spec_update(old, new, &Path::ROOT.field("spec"), faults);
+    }
+
+    fn validate_part_update(&self, part: Subresource, old: &Self, faults: &mut Faults) {
+        self.validate(faults);
+        match part {
+            Subresource::EphemeralContainers => subresource::ephemeral_containers(old, self, faults),
+            Subresource::Resize => subresource::resize(old, self, faults),
+            Subresource::None | Subresource::Status | Subresource::Scale => {}
+        }
     }
 
     fn validate_status_update(&self, old: &Self, faults: &mut Faults) {

@@ -104,7 +104,7 @@ pub(crate) struct Expected<'a> {
 impl<'a> From<&'a KindInfo> for Expected<'a> {
     fn from(info: &'a KindInfo) -> Self {
         Self {
-            number: info.number,
+            number: info.arm(),
             kind: info.kind,
             version: info.version,
         }

@@ -4,8 +4,8 @@ use super::Api;
 use super::media::{self, Form};
 use super::path::Address;
 use super::query::Query;
-use crate::registry::Resource;
 use crate::registry::errors::{self, Result};
+use crate::registry::{Resource, create_only};
 use axum::http::{HeaderMap, Method, header};
 use component_base::grpc::{ANONYMOUS, Caller};
 use std::sync::Arc;
@@ -48,6 +48,13 @@ impl Call {
     /// The subresource; empty for the object itself.
     pub(crate) fn subresource(&self) -> &str {
         self.address.subresource.as_deref().unwrap_or_default()
+    }
+
+    /// Whether it is about what is never stored.
+    pub(crate) fn is_create_only(&self) -> bool {
+        create_only()
+            .iter()
+            .any(|info| std::ptr::eq(info, self.resource.info))
     }
 
     /// How the registry calls the kind.

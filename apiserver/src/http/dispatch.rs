@@ -5,12 +5,14 @@
 use super::call::Call;
 use super::path::{self, Address};
 use super::query::Query;
-use super::{Api, delete, list, read, watch, write};
+use super::{Api, delete, list, read, review, subresource, watch, write};
 use crate::registry::Resource;
 use crate::registry::errors::{self, Result};
 use axum::extract::Request;
 use axum::http::Method;
 use axum::response::Response;
+use proto::Kind;
+use proto::api::core::v1::Binding;
 use std::sync::Arc;
 
 /// Answers a request below `/api` or `/apis`.
@@ -28,7 +30,15 @@ pub(crate) async fn dispatch(api: Arc<Api>, request: Request) -> Result<Response
         headers: parts.headers,
     };
     match (&call.address.subresource, &call.address.name) {
-        (Some(_), _) => Err(errors::unknown_path()),
+        _ if call.is_create_only() => match (&call.address.name, &call.method) {
+            (Some(_), _) => Err(errors::unknown_path()),
+            (None, &Method::POST) if call.resource.info.number == Binding::NUMBER => {
+                subresource::bind(&call, body).await
+            }
+            (None, &Method::POST) => review::create(&call, body).await,
+            _ => Err(errors::method_not_allowed()),
+        },
+        (Some(_), _) => subresource::serve(&call, body).await,
         (None, Some(_)) => match call.method {
             Method::GET if call.is_watch() => watch::watch(&call).await,
             Method::GET => read::get(&call).await,
@@ -54,11 +64,13 @@ pub(crate) async fn dispatch(api: Arc<Api>, request: Request) -> Result<Response
 /// The resource that a path names, if the path is one of its paths.
 fn resource(api: &Api, address: &Address) -> Option<Resource> {
     let served = api.registry.served();
-    let resource = served.find(&address.group, &address.version, &address.plural)?;
+    let (group, version, plural) = (&address.group, &address.version, &address.plural);
+    let stored = served.find(group, version, plural).cloned();
+    let resource = stored.or_else(|| served.find_create_only(group, version, plural))?;
     let fits = match (resource.info.namespaced, &address.namespace) {
         (true, Some(_)) | (false, None) => true,
         (true, None) => address.name.is_none(),
         (false, Some(_)) => false,
     };
-    fits.then(|| resource.clone())
+    fits.then_some(resource)
 }

@@ -7,7 +7,7 @@
 //! ```
 //! - `path`, `query`, `media`: a request's head, read by pure functions.
 //! - `dispatch`: which verb it is, and whether the resource has it.
-//! - `read`, `list`, `watch`, `write`, `delete`: the verbs.
+//! - `read`, `list`, `watch`, `write`, `delete`: the verbs; `subresource`, `review`: what has verbs of its own.
 //! - `discovery`, `openapi`: what there is; `edition` keeps their documents.
 //! - `encodings`: the text of an object's version is made once.
 //!
@@ -27,6 +27,8 @@ mod openapi;
 mod path;
 mod query;
 mod read;
+mod review;
+mod subresource;
 mod table;
 mod watch;
 mod write;

@@ -19,6 +19,7 @@ pub(crate) async fn get(call: &Call) -> Result<Response> {
             kind: call.kind(),
             namespace: call.namespace().to_owned(),
             name: call.name().to_owned(),
+            subresource: call.subresource().to_owned(),
             ..GetRequest::default()
         })
         .await?;

@@ -1,7 +1,7 @@
 //! Create, update, patch: what was sent, in its place, to the registry.
 
 use super::answer::{self, Shown};
-use super::body::{self, Sent};
+use super::body::{self, Expected, Sent};
 use super::call::Call;
 use super::media::{Form, essence};
 use crate::registry::errors::{self, Result};
@@ -31,9 +31,14 @@ pub(crate) async fn create(call: &Call, body: Body) -> Result<Response> {
 
 /// PUT: an object's new state.
 pub(crate) async fn update(call: &Call, body: Body) -> Result<Response> {
+    update_as(call, call.resource.info.into(), body).await
+}
+
+/// PUT of what stands for a part of an object.
+pub(crate) async fn update_as(call: &Call, expected: Expected<'_>, body: Body) -> Result<Response> {
     let form = call.form()?;
     let dry_run = call.query.dry_run()?;
-    let mut sent = body::object(call, body).await?;
+    let mut sent = body::object_of(call, expected, body).await?;
     sent.object.bytes = place(
         call.resource.info,
         &sent.object.bytes,

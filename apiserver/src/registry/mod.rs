@@ -12,6 +12,7 @@ mod budget;
 mod collection;
 mod continuation;
 mod create;
+mod create_only;
 mod delete;
 mod deletion;
 pub(crate) mod errors;
@@ -31,6 +32,7 @@ mod update;
 mod watch;
 mod write;
 
+pub use create_only::create_only;
 pub(crate) use metadata::place;
 pub(crate) use read::Listed;
 pub use served::{Resource, Served};

@@ -2,7 +2,7 @@
 
 use super::continuation::Continuation;
 use super::errors::{self, Result};
-use super::update::decode_stored;
+use super::update::{Subresource, decode_stored};
 use super::{Registry, request, strategy};
 use crate::limits::{MAX_PAGE_BYTES, MAX_PAGE_ITEMS, MAX_TEXT_BYTES};
 use crate::metrics::Verb;
@@ -41,10 +41,9 @@ impl Registry {
 
     async fn read_one(&self, info: &'static KindInfo, asked: &GetRequest) -> Result<Object> {
         let key = request::key(info, &asked.namespace, &asked.name)?;
-        match asked.subresource.as_str() {
-            "" | "status" => {}
-            "scale" if info.has_scale => {}
-            other => return Err(errors::no_subresource(info, other)),
+        // A Namespace's finalizers can only be written.
+        if Subresource::parse(info, &asked.subresource)? == Subresource::Finalize {
+            return Err(errors::no_subresource(info, &asked.subresource));
         }
         self.catch_up().await?;
         let found = match asked.revision {

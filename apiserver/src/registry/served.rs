@@ -3,6 +3,7 @@
 //!
 //! Invariant: no two resources share group, version and plural.
 
+use super::create_only;
 use apimachinery::kinds::{self, KindInfo};
 use std::collections::HashMap;
 
@@ -57,6 +58,14 @@ impl Served {
     pub fn find(&self, group: &str, version: &str, plural: &str) -> Option<&Resource> {
         let path = (group.to_owned(), version.to_owned(), plural.to_owned());
         self.by_path.get(&path).map(|&i| &self.resources[i])
+    }
+
+    /// The resource that a path names and that can only be created: see [`create_only`].
+    pub fn find_create_only(&self, group: &str, version: &str, plural: &str) -> Option<Resource> {
+        let rows = create_only().iter();
+        let mut found =
+            rows.filter(|info| (info.group, info.version, info.plural) == (group, version, plural));
+        found.next().map(|info| Resource { info })
     }
 }
 

@@ -25,6 +25,10 @@ pub(crate) enum Subresource {
     Scale,
     /// A Namespace's `spec.finalizers` alone.
     Finalize,
+    /// A Pod's `spec.ephemeralContainers` alone.
+    EphemeralContainers,
+    /// The resources of a Pod's containers alone.
+    Resize,
 }
 
 impl Subresource {
@@ -35,6 +39,8 @@ impl Subresource {
             "status" if info.has_status => Ok(Self::Status),
             "scale" if info.has_scale => Ok(Self::Scale),
             "finalize" if info.number == Namespace::NUMBER => Ok(Self::Finalize),
+            "ephemeralcontainers" if info.number == Pod::NUMBER => Ok(Self::EphemeralContainers),
+            "resize" if info.number == Pod::NUMBER => Ok(Self::Resize),
             _ => Err(errors::no_subresource(info, text)),
         }
     }
@@ -61,7 +67,9 @@ pub(crate) fn plan(
     };
     let part = match part {
         Subresource::Status => strategy::Part::Status,
-        _ => strategy::Part::None,
+        Subresource::EphemeralContainers => strategy::Part::EphemeralContainers,
+        Subresource::Resize => strategy::Part::Resize,
+        Subresource::Main | Subresource::Scale | Subresource::Finalize => strategy::Part::None,
     };
     let value = strategy::update(info, &current.value, &next, part)?;
     if value == current.value {

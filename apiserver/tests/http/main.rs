@@ -6,4 +6,5 @@ mod lists;
 mod objects;
 mod openapi;
 mod paths;
+mod subresources;
 mod watches;

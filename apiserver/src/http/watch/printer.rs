@@ -62,7 +62,7 @@ impl Printer {
         let mut bytes = Vec::new();
         prost::encoding::message::encode(1, &meta, &mut bytes);
         let object = Object {
-            number: self.resource.info.number,
+            number: self.resource.info.arm(),
             bytes: bytes.into(),
         };
         let text = self.shown(&object)?;
