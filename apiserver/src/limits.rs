@@ -1,6 +1,8 @@
 //! Every limit of this server, each with its reason. Nothing here can be set: a limit that must be tuned is a flag in
 //! [`crate::config`].
 
+use std::time::Duration;
+
 /// The largest encoded object: what etcd takes in one request by default, so that both engines refuse alike.
 pub const MAX_OBJECT_BYTES: usize = 1_572_864;
 
@@ -30,6 +32,12 @@ pub const MAX_HISTORY_BYTES: usize = 2 * 1024 * 1024;
 
 /// The most changes that History/ListChanges returns.
 pub const MAX_HISTORY: usize = 1_000;
+
+/// How long a kubelet may take to accept a connection, before it counts as down: it is one hop away.
+pub const KUBELET_CONNECT: Duration = Duration::from_secs(5);
+
+/// The most of a log that is taken from a kubelet in one message; it sends pieces of 32 KiB.
+pub const MAX_LOG_PIECE_BYTES: usize = 256 * 1024;
 
 /// How often a generated name is drawn again when it is taken, as upstream.
 pub const MAX_NAME_ATTEMPTS: usize = 8;

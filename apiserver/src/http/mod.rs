@@ -9,6 +9,7 @@
 //! - `dispatch`: which verb it is, and whether the resource has it.
 //! - `read`, `list`, `watch`, `write`, `delete`: the verbs; `subresource`, `review`: what has verbs of its own.
 //! - `discovery`, `openapi`: what there is; `edition` keeps their documents.
+//! - `logs`, `interactive`: what a Pod's containers have said, and what would need one that really runs.
 //! - `encodings`: the text of an object's version is made once.
 //!
 //! Invariant: whatever a client sends, what it gets is the API's answer or a `Status` with the right code.
@@ -21,7 +22,9 @@ mod discovery;
 mod dispatch;
 mod edition;
 mod encodings;
+mod interactive;
 mod list;
+mod logs;
 mod media;
 mod openapi;
 mod path;

@@ -2,7 +2,7 @@
 
 use super::body::{self, Expected};
 use super::call::Call;
-use super::{answer, read, write};
+use super::{answer, interactive, logs, read, write};
 use crate::registry::errors::{self, Result};
 use axum::body::Body;
 use axum::http::{Method, StatusCode};
@@ -27,6 +27,8 @@ enum Part {
     Binding,
     /// A Pod's end.
     Eviction,
+    /// What a Pod's containers have said.
+    Log,
 }
 
 impl Part {
@@ -39,6 +41,7 @@ impl Part {
             ("ephemeralcontainers" | "resize", Pod::NUMBER) => Some(Self::Object),
             ("binding", Pod::NUMBER) => Some(Self::Binding),
             ("eviction", Pod::NUMBER) => Some(Self::Eviction),
+            ("log", Pod::NUMBER) => Some(Self::Log),
             _ => None,
         }
     }
@@ -46,6 +49,9 @@ impl Part {
 
 /// Answers a request to a subresource.
 pub(crate) async fn serve(call: &Call, body: Body) -> Result<Response> {
+    if let Some(refusal) = interactive::refusal(call) {
+        return Err(refusal);
+    }
     if !call.address.rest.is_empty() {
         return Err(errors::unknown_path());
     }
@@ -57,6 +63,7 @@ pub(crate) async fn serve(call: &Call, body: Body) -> Result<Response> {
         (Part::Object | Part::Scale, &Method::PATCH) => write::patch(call, body).await,
         (Part::Binding, &Method::POST) => bind(call, body).await,
         (Part::Eviction, &Method::POST) => evict(call, body).await,
+        (Part::Log, &Method::GET) => logs::log(call).await,
         _ => Err(errors::method_not_allowed()),
     }
 }

@@ -3,6 +3,7 @@
 mod discovery;
 mod harness;
 mod lists;
+mod logs;
 mod objects;
 mod openapi;
 mod paths;

@@ -20,16 +20,24 @@ pub(super) fn kind(method: &Method, uri: &Uri) -> MethodKind {
     if VITAL.iter().any(vital) {
         return MethodKind::Vital;
     }
+    let reads = matches!(*method, Method::GET | Method::HEAD);
     let pairs = uri.query().unwrap_or_default().split('&');
     let lasts = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
     let lasts = lasts
         .into_iter()
         .any(|(name, value)| LASTING.contains(&name) && is_true(value));
-    if lasts && matches!(*method, Method::GET | Method::HEAD) {
+    if reads && (lasts || is_old_watch(uri.path())) {
         MethodKind::Stream
     } else {
         MethodKind::Call
     }
+}
+
+/// Whether a path is one of those that ask for a watch themselves: `/api/v1/watch/pods`.
+fn is_old_watch(path: &str) -> bool {
+    let mut segments = path.split('/').skip(1);
+    let versions = if segments.next() == Some("apis") { 2 } else { 1 };
+    segments.nth(versions) == Some("watch")
 }
 
 /// A boolean of a query, as Kubernetes reads it: true unless it says otherwise.
@@ -72,6 +80,9 @@ mod tests {
             (Method::GET, "/api/v1/pods?watch=0", Call),
             (Method::GET, "/api/v1/pods?watching=1", Call),
             (Method::GET, "/api/v1/namespaces/a/pods/b/log?follow=true", Stream),
+            (Method::GET, "/api/v1/watch/pods", Stream),
+            (Method::GET, "/apis/apps/v1/watch/deployments", Stream),
+            (Method::GET, "/api/v1/namespaces/watch", Call),
             (Method::POST, "/api/v1/pods?watch=true", Call),
             (Method::GET, "/livez", Vital),
             (Method::GET, "/readyz/ping?verbose", Vital),
