@@ -65,7 +65,7 @@ pub(super) fn definition(message: &str, dialect: Dialect) -> Value {
     let Some(descriptor) = proto::descriptors().get_message_by_name(message) else {
         return json!({"description": comment});
     };
-    if OPTIONS.is_union(&descriptor) {
+    if OPTIONS.is_set(&descriptor, &OPTIONS.union) {
         // An object, a list or a bool: OpenAPI 2 cannot say it, and upstream leaves it open in both.
         return json!({"description": comment});
     }
@@ -86,27 +86,11 @@ pub(super) fn definition(message: &str, dialect: Dialect) -> Value {
         let fields = fields.into_iter().map(|field| (field.name, field.schema));
         out.insert("properties".into(), fields.collect::<Map<_, _>>().into());
     }
-    if ATOMIC.contains(&descriptor.name()) {
+    if OPTIONS.is_set(&descriptor, &OPTIONS.atomic_struct) {
         out.insert("x-kubernetes-map-type".into(), "atomic".into());
     }
     out.into()
 }
-
-/// Messages that are replaced as a whole wherever they stand.
-const ATOMIC: [&str; 12] = [
-    "ConfigMapKeySelector",
-    "FileKeySelector",
-    "LabelSelector",
-    "LocalObjectReference",
-    "NodeSelector",
-    "NodeSelectorTerm",
-    "ObjectFieldSelector",
-    "ObjectReference",
-    "OwnerReference",
-    "ResourceFieldSelector",
-    "SecretKeySelector",
-    "TypedLocalObjectReference",
-];
 
 /// One field of an object.
 struct Property {
@@ -178,7 +162,8 @@ fn described(field: &FieldDescriptor, value: &Value, dialect: Dialect) -> Value 
         }
         _ => out.extend(value.as_object().cloned().unwrap_or_default()),
     }
-    if let Some(default) = default_of(field) {
+    let default = OPTIONS.text(field, &OPTIONS.key_default);
+    if !default.is_empty() {
         out.insert("default".into(), default.into());
     }
     extend(&mut out, field);
@@ -221,30 +206,9 @@ fn extend(out: &mut Map<String, Value>, field: &FieldDescriptor) {
     }
 }
 
-/// The defaults that upstream publishes: those that the keys of list maps need, and those of volumes.
-fn default_of(field: &FieldDescriptor) -> Option<&'static str> {
-    const DEFAULTS: [(&str, &str); 12] = [
-        ("ContainerPort.protocol", "TCP"),
-        ("ServicePort.protocol", "TCP"),
-        ("AzureDiskVolumeSource.cachingMode", "ReadWrite"),
-        ("AzureDiskVolumeSource.fsType", "ext4"),
-        ("AzureDiskVolumeSource.kind", "Shared"),
-        ("ISCSIVolumeSource.iscsiInterface", "default"),
-        ("GRPCAction.service", ""),
-        ("RBDVolumeSource.keyring", "/etc/ceph/keyring"),
-        ("RBDVolumeSource.pool", "rbd"),
-        ("RBDVolumeSource.user", "admin"),
-        ("ScaleIOVolumeSource.fsType", "xfs"),
-        ("ScaleIOVolumeSource.storageMode", "ThinProvisioned"),
-    ];
-    let name = field.full_name().strip_prefix("k8s.io.api.core.v1.")?;
-    let found = DEFAULTS.iter().find(|(of, _)| *of == name);
-    found.map(|(_, default)| *default)
-}
-
 static OPTIONS: LazyLock<Options> = LazyLock::new(|| Options::new(proto::descriptors()));
 
-/// The field options that OpenAPI shows.
+/// The options that OpenAPI shows.
 struct Options {
     inline: ExtensionDescriptor,
     micro: ExtensionDescriptor,
@@ -254,8 +218,10 @@ struct Options {
     patch_retain_keys: ExtensionDescriptor,
     list_type: ExtensionDescriptor,
     list_map_key: ExtensionDescriptor,
+    key_default: ExtensionDescriptor,
     atomic: ExtensionDescriptor,
-    union: Option<ExtensionDescriptor>,
+    atomic_struct: ExtensionDescriptor,
+    union: ExtensionDescriptor,
 }
 
 impl Options {
@@ -273,8 +239,10 @@ impl Options {
             patch_retain_keys: option("patch_retain_keys"),
             list_type: option("list_type"),
             list_map_key: option("list_map_key"),
+            key_default: option("key_default"),
             atomic: option("atomic"),
-            union: pool.get_extension_by_name("orrery.union"),
+            atomic_struct: option("atomic_struct"),
+            union: option("union"),
         }
     }
 
@@ -282,9 +250,8 @@ impl Options {
         matches!(*field.options().get_extension(option), Set::Bool(true))
     }
 
-    fn is_union(&self, message: &MessageDescriptor) -> bool {
-        let option = self.union.as_ref();
-        option.is_some_and(|option| matches!(*message.options().get_extension(option), Set::Bool(true)))
+    fn is_set(&self, message: &MessageDescriptor, option: &ExtensionDescriptor) -> bool {
+        matches!(*message.options().get_extension(option), Set::Bool(true))
     }
 
     fn text(&self, field: &FieldDescriptor, option: &ExtensionDescriptor) -> String {

@@ -8,10 +8,10 @@ use super::definitions::{self, META};
 use super::names::{self, Dialect};
 use super::operations::{self, Body, Operation, Parameter, Path};
 use serde_json::{Map, Value, json};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 /// The schemas of custom kinds, as the dialect at hand takes them.
-pub(super) type CustomSchemas = HashMap<Gvk, Value>;
+pub(super) type CustomSchemas = BTreeMap<Gvk, Value>;
 
 /// `/openapi/v2`.
 pub(super) fn v2(groups: &[Group], custom: &CustomSchemas, version: &str) -> Value {
@@ -414,7 +414,7 @@ mod tests {
             "description": "A widget.",
             "properties": {"spec": {"type": "object"}, "metadata": {"type": "object"}},
         });
-        let document = v3(&widgets(), &HashMap::from([(WIDGET, schema)]), "v1");
+        let document = v3(&widgets(), &BTreeMap::from([(WIDGET, schema)]), "v1");
         let schemas = &document["components"]["schemas"];
         let widget = &schemas["com.example.v1.Widget"];
         assert_eq!(
@@ -432,7 +432,7 @@ mod tests {
 
     #[test]
     fn custom_kinds_have_no_strategic_merge_patch_and_no_protobuf() {
-        let custom = HashMap::from([(WIDGET, json!({}))]);
+        let custom = BTreeMap::from([(WIDGET, json!({}))]);
         let document = v3(&widgets(), &custom, "v1");
         let object = &document["paths"]["/apis/example.com/v1/namespaces/{namespace}/widgets/{name}"];
         let sent = object["patch"]["requestBody"]["content"].as_object().unwrap();

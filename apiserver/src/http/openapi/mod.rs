@@ -21,6 +21,7 @@ use super::answer;
 use super::discovery::groups::{Group, Version, group_version};
 use super::edition::{Document, Edition};
 use super::media;
+use crate::registry::Resource;
 use crate::registry::errors::{self, Result};
 use crate::version::GIT_VERSION;
 use axum::Router;
@@ -30,6 +31,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use axum::routing::any;
 use document::CustomSchemas;
+use names::Dialect;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
@@ -83,7 +85,10 @@ async fn v2(State(api): State<Arc<Api>>, request: Request) -> Response {
             clause.is_json().then_some(false)
         });
         let protobuf = found.ok_or_else(not_acceptable)?;
-        let tree = || document::v2(&edition.groups, &custom_schemas(&edition, false), GIT_VERSION);
+        let tree = || {
+            let served = edition.served.all().iter();
+            document::v2(&edition.groups, &custom_schemas(served, Dialect::V2), GIT_VERSION)
+        };
         Ok(if protobuf {
             let made = &edition.openapi.v2_protobuf;
             made.get_or_init(|| Document::new(protobuf::encode(&tree())))
@@ -174,7 +179,7 @@ fn v3(
     }
     let path = path(group, version);
     let asked = query.and_then(|query| query.split('&').find_map(|part| part.strip_prefix("hash=")));
-    let hash = hash(edition, version);
+    let hash = hash(edition, group, version);
     if asked.is_some_and(|asked| asked != hash) {
         return Ok(moved(&path, &hash));
     }
@@ -184,11 +189,8 @@ fn v3(
         documents.entry(path).or_default().clone()
     };
     let document = document.get_or_init(|| {
-        Document::json(&document::v3(
-            version,
-            &custom_schemas(edition, true),
-            GIT_VERSION,
-        ))
+        let custom = custom_schemas(of_version(edition, group, version), Dialect::V3);
+        Document::json(&document::v3(version, &custom, GIT_VERSION))
     });
     let mut response = document.answer(headers, JSON);
     if asked.is_some() {
@@ -225,31 +227,38 @@ fn index(edition: &Edition) -> Value {
     for group in &edition.groups {
         for version in &group.versions {
             let path = path(group, version);
-            let url = url(&path, &hash(edition, version));
+            let url = url(&path, &hash(edition, group, version));
             paths.insert(path, json!({ "serverRelativeURL": url }));
         }
     }
     json!({ "paths": paths })
 }
 
+/// The resources of one group and version.
+fn of_version<'a>(
+    edition: &'a Edition,
+    group: &'a Group,
+    version: &'a Version,
+) -> impl Iterator<Item = &'a Resource> {
+    let resources = edition.served.all().iter();
+    resources.filter(|resource| (resource.info.group, resource.info.version) == (group.name, version.name))
+}
+
 /// Tells a document from what it was before: a hash of all that it is made of, so that the index needs none of the
 /// documents.
-fn hash(edition: &Edition, version: &Version) -> String {
+fn hash(edition: &Edition, group: &Group, version: &Version) -> String {
     static BUILD: LazyLock<u64> = LazyLock::new(|| xxh3_64(proto::FILE_DESCRIPTOR_SET));
     let mut hash = Xxh3::new();
     hash.update(&BUILD.to_le_bytes());
     hash.update(GIT_VERSION.as_bytes());
     hash.update(format!("{version:?}").as_bytes());
-    let custom = custom_schemas(edition, true);
-    for resource in &version.resources {
-        if let Some(schema) = custom.get(&resource.kind) {
-            hash.update(schema.to_string().as_bytes());
-        }
+    for (_, schema) in custom_schemas(of_version(edition, group, version), Dialect::V3) {
+        hash.update(schema.to_string().as_bytes());
     }
     format!("{:032X}", hash.digest128())
 }
 
-/// The schemas of the custom kinds that are served.
-fn custom_schemas(_edition: &Edition, _v3: bool) -> CustomSchemas {
+/// The schemas of the custom kinds among these resources.
+fn custom_schemas<'a>(_served: impl Iterator<Item = &'a Resource>, _dialect: Dialect) -> CustomSchemas {
     CustomSchemas::new()
 }
