@@ -180,6 +180,11 @@ impl Cache {
         self.shared.read().objects.kind(kind.number).objects.len()
     }
 
+    /// The revision of the last change of any object of a kind; never less than it was.
+    pub fn last_change(&self, kind: &KindInfo) -> Revision {
+        self.shared.read().objects.kind_at(kind.number)
+    }
+
     /// The object as it is now.
     pub fn get(&self, key: &Key) -> Option<Stored> {
         self.shared.read().objects.get(key).cloned()

@@ -6,8 +6,9 @@
 //! For a watch with a selector an update may be an arrival or a departure. Those forms are encoded when the first
 //! watch needs one, and kept with the change.
 
-use crate::filter::kind_of;
+use crate::filter::number_of;
 use crate::store::{Change, Key, Origin, Revision, StoreError, Versioned};
+use apimachinery::kinds::arm;
 use apimachinery::wire::{Fields, WireError, with_resource_version};
 use bytes::Bytes;
 use proto::{Event, EventFrame, EventType, Object};
@@ -121,7 +122,7 @@ impl Draft {
             after,
             origin,
         } = change;
-        let kind = kind_of(key.parts().0)
+        let number = number_of(key.parts().0)
             .ok_or_else(|| StoreError::Corrupt(format!("{} is of no known kind", key.as_str())))?;
         let r#type = match (before, after) {
             (_, None) => EventType::Deleted,
@@ -133,7 +134,7 @@ impl Draft {
             value.ok_or_else(|| StoreError::Corrupt(format!("revision {revision} changes nothing")))?;
         let bytes =
             with_resource_version(value, *revision).map_err(|error| damaged(key, *revision, error))?;
-        let natural = encode(r#type, *revision, kind.number, bytes, Some(origin));
+        let natural = encode(r#type, *revision, number, bytes, Some(origin));
         let after = match after {
             Some(_) => Some(Stored {
                 bytes: object_in(&natural).map_err(|error| damaged(key, *revision, error))?,
@@ -144,7 +145,7 @@ impl Draft {
         let recorded = Recorded {
             revision: *revision,
             key: key.clone(),
-            number: kind.number,
+            number,
             before: None,
             after,
             origin: origin.clone(),
@@ -213,7 +214,10 @@ fn encode(
     EventFrame::new(&Event {
         r#type: r#type as i32,
         revision,
-        object: Some(Object { number, bytes }),
+        object: Some(Object {
+            number: arm(number),
+            bytes,
+        }),
         actor: origin.map_or_else(String::new, |origin| origin.actor.as_ref().to_owned()),
         cause: origin.map_or(0, |origin| origin.cause),
         time: origin.map(|origin| origin.time),

@@ -5,7 +5,7 @@
 
 use crate::index;
 use crate::store::Key;
-use apimachinery::kinds::KindInfo;
+use apimachinery::kinds::{self, KindInfo};
 use apimachinery::selector::{FieldSelector, LabelSelector};
 use apimachinery::wire::{MetaView, WireError};
 use std::collections::HashMap;
@@ -14,7 +14,7 @@ use std::sync::{Arc, LazyLock};
 /// Objects of one kind that a list or a watch asks for.
 #[derive(Clone, Debug)]
 pub struct Target {
-    /// The kind.
+    /// The kind. A watch may ask for [`kinds::ANY_CUSTOM`]: every custom kind, also those to come.
     pub kind: &'static KindInfo,
     /// `None` for all namespaces, and for kinds that live in none.
     pub namespace: Option<String>,
@@ -52,11 +52,18 @@ impl Target {
 
     /// What the keys of the objects start with.
     pub(crate) fn prefix(&self) -> String {
+        if self.kind.number == kinds::ANY_CUSTOM.number {
+            // They share none; whoever walks them walks one kind after the other.
+            return String::new();
+        }
         Key::prefix(&self.kind.resource(), self.namespace.as_deref())
     }
 
     /// The first key that an object could have.
     pub(crate) fn first_key(&self) -> Key {
+        if self.kind.number == kinds::ANY_CUSTOM.number {
+            return Key::new("", "", "");
+        }
         Key::new(&self.kind.resource(), self.namespace.as_deref().unwrap_or(""), "")
     }
 
@@ -91,11 +98,20 @@ impl Target {
     }
 }
 
-/// The kind whose keys start with `resource`.
-pub(crate) fn kind_of(resource: &str) -> Option<&'static KindInfo> {
-    static KINDS: LazyLock<HashMap<String, &'static KindInfo>> = LazyLock::new(|| {
-        let kinds = apimachinery::kinds::all().iter();
-        kinds.map(|kind| (kind.resource(), kind)).collect()
+/// The number of the kind whose keys start with `resource`. A custom kind has one whether or not its definition is known
+/// here: what is stored is read, whatever became of its definition.
+pub(crate) fn number_of(resource: &str) -> Option<u32> {
+    static KINDS: LazyLock<HashMap<String, u32>> = LazyLock::new(|| {
+        let kinds = kinds::all().iter();
+        kinds.map(|kind| (kind.resource(), kind.number)).collect()
     });
-    KINDS.get(resource).copied()
+    KINDS
+        .get(resource)
+        .copied()
+        .or_else(|| kinds::custom::number(resource))
+}
+
+/// Whether a change of an object of kind `number` concerns who follows [`kinds::ANY_CUSTOM`].
+pub(crate) fn is_custom(number: u32) -> bool {
+    number >= kinds::FIRST_CUSTOM
 }

@@ -10,9 +10,10 @@
 //! between its last answer and the revision it is given.
 
 use crate::event::Batch;
-use crate::filter::{IndexedValue, Target};
+use crate::filter::{IndexedValue, Target, is_custom};
 use crate::index;
 use crate::store::Revision;
+use apimachinery::kinds::ANY_CUSTOM;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -83,12 +84,14 @@ impl Topics {
         }
     }
 
+    /// `number` is the kind's, or [`ANY_CUSTOM`]'s.
     fn ring(&mut self, batch: &Batch, number: u32) {
         self.all.ring(batch);
         if self.namespaces.is_empty() && self.indexed.is_empty() {
             return;
         }
-        for slot in batch.changes.iter().filter(|slot| slot.number == number) {
+        let concerns = |of: u32| of == number || (number == ANY_CUSTOM.number && is_custom(of));
+        for slot in batch.changes.iter().filter(|slot| concerns(slot.number)) {
             if let Some(topic) = self.namespaces.get_mut(slot.change.key.parts().1) {
                 topic.ring(batch);
             }
@@ -158,6 +161,12 @@ impl Bells {
                 seen |= bit;
                 if let Some(topics) = by_kind.get_mut(&slot.number) {
                     topics.ring(batch, slot.number);
+                }
+                if let Some(topics) = by_kind
+                    .get_mut(&ANY_CUSTOM.number)
+                    .filter(|_| is_custom(slot.number))
+                {
+                    topics.ring(batch, ANY_CUSTOM.number);
                 }
             }
         }

@@ -1,10 +1,11 @@
 //! The live objects of every kind, in persistent ordered maps: a snapshot is one pointer, and never waits for a writer.
 
 use crate::event::{Batch, Draft, Recorded, Stored};
-use crate::filter::{IndexedValue, kind_of};
+use crate::filter::{IndexedValue, is_custom, number_of};
 use crate::index;
 use crate::store::{Key, Revision, Snapshot, StoreError};
 use imbl::{OrdMap, OrdSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The objects of one kind at one revision. Cloning is cheap.
@@ -14,6 +15,8 @@ pub(crate) struct KindObjects {
     pub(crate) objects: OrdMap<Key, Stored>,
     /// For each row of [`index::of`]: the field's value, and the object's key.
     indexes: Vec<OrdSet<(Arc<str>, Key)>>,
+    /// The revision of the last change; of what was loaded, that of the store.
+    pub(crate) changed: Revision,
 }
 
 impl KindObjects {
@@ -21,6 +24,7 @@ impl KindObjects {
         Self {
             objects: OrdMap::new(),
             indexes: index::of(number).iter().map(|_| OrdSet::new()).collect(),
+            changed: 0,
         }
     }
 
@@ -86,6 +90,7 @@ impl KindObjects {
         Self {
             objects,
             indexes: Vec::new(),
+            changed: self.changed,
         }
     }
 }
@@ -93,8 +98,8 @@ impl KindObjects {
 /// The live objects of every kind.
 #[derive(Debug)]
 pub(crate) struct Objects {
-    /// By kind number, from 1.
-    kinds: Vec<KindObjects>,
+    /// By kind number. Of a custom kind that has never had objects there is none.
+    kinds: BTreeMap<u32, KindObjects>,
     /// The revision that the objects are at.
     pub(crate) revision: Revision,
 }
@@ -102,44 +107,50 @@ pub(crate) struct Objects {
 impl Objects {
     /// What a store holds.
     pub(crate) fn load(snapshot: Snapshot) -> Result<Self, StoreError> {
-        let kinds = apimachinery::kinds::all()
-            .iter()
-            .map(|kind| KindObjects::new(kind.number))
-            .collect();
         let mut objects = Self {
-            kinds,
+            kinds: BTreeMap::new(),
             revision: snapshot.revision,
         };
         for (key, value) in snapshot.entries {
-            let kind = kind_of(key.parts().0)
+            let number = number_of(key.parts().0)
                 .ok_or_else(|| StoreError::Corrupt(format!("{} is of no known kind", key.as_str())))?;
             let stored = Stored::from_value(&key, &value)?;
-            if let Some(objects) = objects.kind_mut(kind.number) {
-                objects.set(kind.number, &key, Some(&stored));
-            }
+            let kind = objects.kind_mut(number);
+            kind.set(number, &key, Some(&stored));
+            kind.changed = snapshot.revision;
         }
         Ok(objects)
     }
 
     /// The objects of a kind. Empty for a number that no kind has.
     pub(crate) fn kind(&self, number: u32) -> KindObjects {
-        (number as usize)
-            .checked_sub(1)
-            .and_then(|i| self.kinds.get(i))
+        self.kinds
+            .get(&number)
             .cloned()
-            .unwrap_or_default()
+            .unwrap_or_else(|| KindObjects::new(number))
     }
 
-    fn kind_mut(&mut self, number: u32) -> Option<&mut KindObjects> {
-        (number as usize)
-            .checked_sub(1)
-            .and_then(|i| self.kinds.get_mut(i))
+    /// The revision of the last change of a kind.
+    pub(crate) fn kind_at(&self, number: u32) -> Revision {
+        self.kinds.get(&number).map_or(0, |kind| kind.changed)
+    }
+
+    /// The custom kinds that have or had objects.
+    pub(crate) fn custom(&self) -> impl Iterator<Item = (u32, &KindObjects)> {
+        let kinds = self.kinds.iter().filter(|(number, _)| is_custom(**number));
+        kinds.map(|(number, objects)| (*number, objects))
+    }
+
+    fn kind_mut(&mut self, number: u32) -> &mut KindObjects {
+        self.kinds
+            .entry(number)
+            .or_insert_with(|| KindObjects::new(number))
     }
 
     /// One object.
     pub(crate) fn get(&self, key: &Key) -> Option<&Stored> {
-        let kind = kind_of(key.parts().0)?;
-        self.kinds.get(kind.number as usize - 1)?.objects.get(key)
+        let number = number_of(key.parts().0)?;
+        self.kinds.get(&number)?.objects.get(key)
     }
 
     /// Applies changes that follow on the current revision, in order.
@@ -154,9 +165,9 @@ impl Objects {
                 )));
             }
             let after = draft.after().cloned();
-            let before = self
-                .kind_mut(number)
-                .and_then(|objects| objects.set(number, draft.key(), after.as_ref()));
+            let kind = self.kind_mut(number);
+            let before = kind.set(number, draft.key(), after.as_ref());
+            kind.changed = revision;
             if before.as_ref().map(|before| before.revision) != draft.expected {
                 return Err(StoreError::Corrupt(format!(
                     "revision {revision} does not follow on what is known of {}: a change is missing",

@@ -16,10 +16,12 @@
 
 use crate::cache::{Cache, stopped};
 use crate::event::{Batch, Recorded, initial, mark};
-use crate::filter::Target;
+use crate::filter::{Target, is_custom};
 use crate::hub::{Answer, Subscription};
+use crate::objects::KindObjects;
 use crate::scan::{Scan, Step, matches};
 use crate::store::{Change, Changes, Revision, StoreError};
+use apimachinery::kinds::ANY_CUSTOM;
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt, StreamExt};
@@ -111,16 +113,20 @@ impl Watch {
         let (phase, position) = match after {
             None => {
                 let state = cache.shared.read();
-                let scan = |(number, targets): (&u32, &Vec<Target>)| {
-                    (
-                        *number,
-                        Scan::new(state.objects.kind(*number), targets.clone(), None),
-                    )
+                let scan = |number: u32, objects: KindObjects, targets: &[Target]| {
+                    (number, Scan::new(objects, targets.to_vec(), None))
                 };
-                (
-                    Phase::Initial(by_kind.iter().map(scan).collect()),
-                    state.objects.revision,
-                )
+                let named = by_kind
+                    .iter()
+                    .map(|(number, targets)| scan(*number, state.objects.kind(*number), targets));
+                let any = by_kind.get(&ANY_CUSTOM.number).into_iter().flat_map(|targets| {
+                    let others = state
+                        .objects
+                        .custom()
+                        .filter(|(number, _)| !by_kind.contains_key(number));
+                    others.map(|(number, objects)| scan(number, objects.clone(), targets))
+                });
+                (Phase::Initial(named.chain(any).collect()), state.objects.revision)
             }
             Some(after) => (begin_after(&cache, after).await?, after),
         };
@@ -205,7 +211,7 @@ impl Watch {
                 if part.is_full() {
                     return Ok(part.frames);
                 }
-                if let Some(targets) = self.targets.get(&slot.number) {
+                if let Some(targets) = targets_of(&self.targets, slot.number) {
                     part.extend(frame(targets, &slot.change)?);
                 }
                 self.position = slot.revision;
@@ -253,7 +259,7 @@ impl Watch {
         for taken in 1.. {
             let change: Arc<Change> = next.ok_or_else(stopped)??;
             let recorded = Recorded::new(&change)?;
-            if let Some(targets) = self.targets.get(&recorded.number) {
+            if let Some(targets) = targets_of(&self.targets, recorded.number) {
                 part.extend(frame(targets, &recorded)?);
             }
             self.position = change.revision;
@@ -312,6 +318,12 @@ async fn begin_after(cache: &Cache, after: Revision) -> Result<Phase, StoreError
         return Ok(Phase::Behind);
     }
     Ok(Phase::Log(cache.store.changes(after).await?))
+}
+
+/// What is asked for of a kind. Who names a custom kind beside [`ANY_CUSTOM`] means that name.
+fn targets_of(targets: &BTreeMap<u32, Vec<Target>>, number: u32) -> Option<&[Target]> {
+    let any = || targets.get(&ANY_CUSTOM.number).filter(|_| is_custom(number));
+    targets.get(&number).or_else(any).map(Vec::as_slice)
 }
 
 /// The event of a change for a watch with these targets of the object's kind.

@@ -6,7 +6,7 @@
 
 use crate::cache::Cache;
 use crate::event::Stored;
-use crate::filter::kind_of;
+use crate::filter::number_of;
 use crate::store::{Change, Conflict, Key, Origin, Precondition, Revision, StoreError, Versioned, Write};
 use apimachinery::wire::{WireError, without_resource_version};
 use bytes::Bytes;
@@ -311,7 +311,7 @@ impl Cache {
 
 /// A write whose key and value can be applied, without the resourceVersion that no stored value has.
 fn check(write: Write) -> Result<Write, Refused> {
-    if kind_of(write.key.parts().0).is_none() {
+    if number_of(write.key.parts().0).is_none() {
         return Err(Refused::UnknownKind(write.key));
     }
     let value = write.value.as_ref().map(without_resource_version).transpose()?;
