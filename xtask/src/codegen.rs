@@ -36,6 +36,7 @@ fn generate(proto: &Path) -> Result<Files> {
     compiler.include_imports(true).include_source_info(true);
     compiler.open_files(&sources)?;
     let set = compiler.file_descriptor_set();
+    options_apart(&set)?;
     let kinds = kinds(&set)?;
     let comments = comments(&set);
 
@@ -116,6 +117,22 @@ fn snake_case(name: &str) -> String {
         out.extend(c.to_lowercase());
     }
     out
+}
+
+/// No two of our options may have one number: each would be read as the other too, and nobody would say so.
+fn options_apart(set: &FileDescriptorSet) -> Result<()> {
+    let mut found = BTreeMap::new();
+    for option in set.file.iter().flat_map(|file| &file.extension) {
+        let place = (option.extendee(), option.number());
+        if let Some(other) = found.insert(place, option.name()) {
+            bail!(
+                "the options {other} and {} have one number, {}",
+                option.name(),
+                option.number()
+            );
+        }
+    }
+    Ok(())
 }
 
 /// `impl Kind for …`, one for each arm of `orrery.v1.Object`.
