@@ -74,10 +74,10 @@ async fn groups_name_their_versions_and_the_preferred_one() {
 async fn subresources_say_what_is_sent_there() {
     let server = Server::start().await;
     let find = |list: &Value, name: &str| {
-        let resources = list["resources"].as_array().unwrap().iter();
+        let mut resources = list["resources"].as_array().unwrap().iter();
         resources
-            .cloned()
             .find(|resource| resource["name"] == name)
+            .cloned()
             .unwrap_or_default()
     };
     let core = server.ask("GET", "/api/v1").send().await.ok(200);
@@ -124,11 +124,8 @@ async fn everything_comes_at_once_to_who_understands_it() {
         );
         let apps = &list["items"][0];
         assert_eq!(apps["metadata"]["name"], "apps");
-        let deployments = apps["versions"][0]["resources"].as_array().unwrap().iter();
-        let deployments = deployments
-            .cloned()
-            .find(|r| r["resource"] == "deployments")
-            .unwrap();
+        let mut resources = apps["versions"][0]["resources"].as_array().unwrap().iter();
+        let deployments = resources.find(|r| r["resource"] == "deployments").unwrap();
         assert_eq!(deployments["scope"], "Namespaced");
         assert_eq!(deployments["responseKind"]["kind"], "Deployment");
         assert_eq!(

@@ -223,7 +223,7 @@ impl Message {
     /// gnostic's Any: the value as text.
     fn text_of_any(&mut self, tag: u32, value: &Value) {
         self.nested(tag, value, |out, value| {
-            out.bytes(2, value.to_string().as_bytes())
+            out.bytes(2, value.to_string().as_bytes());
         });
     }
 
