@@ -1,7 +1,7 @@
 # Nodes: cordon, drain, uncordon, taint, and budgets in the way.
 own_namespace
 # The last node, so that the pods of other topics have somewhere to go.
-node=node-2
+node=node-9
 equal "cordon" "node/$node cordoned" kubectl cordon "$node"
 expect "it shows" "$node +Ready,SchedulingDisabled" kubectl get nodes
 equal "uncordon" "node/$node uncordoned" kubectl uncordon "$node"
