@@ -50,22 +50,6 @@ async fn a_watch_continues_after_the_list_without_gap_or_duplicate() {
     assert_eq!(seen, ["+between", "+after", "-between"]);
 }
 
-#[tokio::test]
-async fn a_watch_from_a_version_that_is_gone_says_so() {
-    let cluster = Cluster::builder().apiserver_only().start().await.unwrap();
-    let maps: Api<ConfigMap> = Api::default_namespaced(cluster.client());
-    let mut events = match maps.watch(&WatchParams::default(), "999999999").await {
-        Ok(events) => pin!(events),
-        // At once, or as the first event: clients know both.
-        Err(error) => return assert!(error.to_string().contains("resource version"), "{error}"),
-    };
-    let first = soon("there is an answer", events.next()).await;
-    assert!(
-        matches!(first, Some(Ok(WatchEvent::Error(_)) | Err(_))),
-        "a version of the future is none: {first:?}"
-    );
-}
-
 async fn initial_names(config: watcher::Config, cluster: &Cluster) -> Vec<String> {
     let nodes: Api<Node> = Api::all(cluster.client());
     let mut events = pin!(watch(nodes, config));
