@@ -1,8 +1,8 @@
 //! The command tree.
 
 use crate::commands::{
-    annotate, api_resources, apply, bench, crash, delete, describe, drill, events, get, health, kill, node,
-    patch, ps, rollout, scale, set, wait, why,
+    annotate, api_resources, apply, bench, crash, delete, describe, drill, events, get, health, kill,
+    kubeconfig, logs, node, patch, ps, rollout, scale, set, wait, why,
 };
 use crate::{components, session, up};
 use anyhow::Result;
@@ -50,6 +50,7 @@ enum Command {
     Label(annotate::LabelArgs),
     Annotate(annotate::Args),
     Patch(patch::Args),
+    Logs(logs::Args),
     Events(events::Args),
     Wait(wait::Args),
     Why(why::Args),
@@ -58,6 +59,7 @@ enum Command {
     Ps(ps::Args),
     Kill(kill::Args),
     Health(health::Args),
+    Kubeconfig(kubeconfig::Args),
     ApiResources(api_resources::Args),
     Drill(drill::Args),
     Bench(bench::Args),
@@ -114,6 +116,7 @@ fn run(command: Command) -> Result<()> {
             Command::Scale(args) => scale::run(args, clock).await,
             Command::Rollout(args) => rollout::run(args, clock).await,
             Command::Set(args) => set::run(args, clock).await,
+            Command::Logs(args) => logs::run(args, clock).await,
             Command::Events(args) => events::run(args, clock).await,
             Command::Wait(args) => wait::run(args, clock).await,
             Command::Why(args) => why::run(args, clock).await,
@@ -124,6 +127,10 @@ fn run(command: Command) -> Result<()> {
             Command::Health(args) => health::run(args, clock).await,
             Command::Drill(args) => Box::pin(drill::run(args, clock)).await,
             Command::Bench(args) => Box::pin(bench::run(args, clock)).await,
+            Command::Kubeconfig(args) => {
+                kubeconfig::run(&args);
+                Ok(())
+            }
             Command::ApiResources(args) => {
                 api_resources::run(&args);
                 Ok(())

@@ -3,10 +3,12 @@
 //! ```text
 //! DIR/store/            the apiserver's store
 //! DIR/logs/NAME.log     what a component printed, newest run last
+//! DIR/kubeconfig        how kubectl finds the API
 //! DIR/run/up.lock       held by the `up` that uses the directory
 //! DIR/run/components.json
 //! ```
 
+use crate::kubeconfig;
 use crate::up::supervisor::Spec;
 use anyhow::{Context, Result, bail};
 use rustix::fs::{FlockOperation, flock};
@@ -89,6 +91,14 @@ impl DataDir {
     /// Where a component's output goes.
     pub fn log(&self, component: &str) -> PathBuf {
         self.0.join("logs").join(format!("{component}.log"))
+    }
+
+    /// Says where the API is, for kubectl. Returns the file, as a path that holds from anywhere.
+    pub fn write_kubeconfig(&self, server: &str) -> Result<PathBuf> {
+        let path = std::path::absolute(self.0.join("kubeconfig"))?;
+        fs::write(&path, kubeconfig::text(server))
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(path)
     }
 
     fn running(&self) -> PathBuf {

@@ -6,6 +6,7 @@
 //! - [`up`]: the supervisor and its live view.
 //! - [`invariants`]: what must always hold, checked over a recorded history. `drill` records one.
 //! - [`data_dir`]: what `up` keeps, and how other commands find what it started.
+//! - [`kubeconfig`]: how kubectl finds the API.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -18,6 +19,7 @@ pub mod components;
 pub mod data_dir;
 mod follow;
 pub mod invariants;
+pub mod kubeconfig;
 pub mod manifest;
 mod progress;
 pub mod resource;

@@ -5,11 +5,21 @@ use client::{Api, Client, ClientConfig};
 use kubelet_sim::node::object::ENDPOINT;
 use proto::Kind;
 use proto::api::core::v1::Node;
+use proto::orrery::v1::kubelet_client::KubeletClient;
 use proto::orrery::v1::simulator_client::SimulatorClient;
 use tonic::transport::Channel;
 
 /// The service that simulates a node.
 pub(crate) async fn of_node(client: &Client, name: &str) -> Result<SimulatorClient<Channel>> {
+    Ok(SimulatorClient::new(channel(client, name).await?))
+}
+
+/// The kubelet of a simulated node, which is the same process.
+pub(crate) async fn kubelet_of_node(client: &Client, name: &str) -> Result<KubeletClient<Channel>> {
+    Ok(KubeletClient::new(channel(client, name).await?))
+}
+
+async fn channel(client: &Client, name: &str) -> Result<Channel> {
     let node: Node = Api::new(client.clone()).get("", name).await?;
     let endpoint = node
         .meta()
@@ -18,10 +28,9 @@ pub(crate) async fn of_node(client: &Client, name: &str) -> Result<SimulatorClie
         .with_context(|| format!("node {name} is not simulated: it has no annotation {ENDPOINT}"))?;
     let config = ClientConfig::new(endpoint.clone(), client.actor());
     let channel = config.endpoint()?.connect().await;
-    let channel = channel.with_context(|| {
+    channel.with_context(|| {
         format!("the kubelet-sim of node {name} does not answer at {endpoint}: `orrery ps` shows it")
-    })?;
-    Ok(SimulatorClient::new(channel))
+    })
 }
 
 /// What the kubelet-sim refused, in its own words.

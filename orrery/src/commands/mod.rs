@@ -12,6 +12,8 @@ pub mod events;
 pub mod get;
 pub mod health;
 pub mod kill;
+pub mod kubeconfig;
+pub mod logs;
 pub mod node;
 pub mod patch;
 pub mod ps;

@@ -8,6 +8,7 @@ pub mod supervisor;
 mod view;
 
 use crate::data_dir::{Component, DataDir};
+use crate::kubeconfig;
 use anyhow::{Context, Result};
 use component_base::clock::Clock;
 use component_base::shutdown::Shutdown;
@@ -53,6 +54,9 @@ pub async fn run(args: Args, clock: Clock) -> Result<()> {
     let shutdown = Shutdown::on_signals().context("cannot listen for Ctrl-C")?;
     let (notices, heard) = mpsc::channel(supervisor::NOTICES_WAITING);
     println!("orrery: API on {api}, state in {}", dir.path().display());
+    let kubeconfig = dir.write_kubeconfig(&api)?;
+    let kubeconfig = kubeconfig::quoted(&kubeconfig.to_string_lossy());
+    println!("orrery: for kubectl, export KUBECONFIG={kubeconfig}");
     let components = specs.iter().map(Component::down).collect();
     let supervisor = tokio::spawn(supervisor::supervise(
         specs,
