@@ -5,11 +5,14 @@
 //! the same run, so that a slow disk or a busy machine slows both.
 //!
 //! - `writes`, `watch`: the API under load, beside etcd.
+//! - `http`: the API over HTTP, beside gRPC.
 //! - `start`, `memory`: whole clusters.
-//! - `cluster`, `subject`, `load`, `report`: what they share.
+//! - `cluster`, `subject`, `http_client`, `load`, `report`: what they share.
 
 mod cluster;
 mod etcd;
+mod http;
+mod http_client;
 mod load;
 mod memory;
 mod report;
@@ -25,7 +28,7 @@ use report::Progress;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Measure this machine: durable writes, watch fan-out, cold start, memory; beside etcd where it is installed.
+/// Measure this machine: durable writes, watch fan-out, HTTP, cold start, memory; beside etcd where it is installed.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Build with --release: a debug build measures the compiler.\n\nExamples:\n  \
@@ -83,6 +86,7 @@ enum Format {
 enum Which {
     Writes(writes::Args),
     Watch(watch::Args),
+    Http(http::Args),
     Start(start::Args),
     Memory(memory::Args),
     /// All of them, one after the other.
@@ -100,11 +104,13 @@ pub async fn run(args: Args, clock: Clock) -> Result<()> {
     let reports = match args.which {
         Which::Writes(args) => vec![writes::run(&bench, &args).await?],
         Which::Watch(args) => vec![watch::run(&bench, &args).await?],
+        Which::Http(args) => vec![http::run(&bench, &args).await?],
         Which::Start(args) => vec![start::run(&bench, &args).await?],
         Which::Memory(args) => vec![memory::run(&bench, &args).await?],
         Which::All => vec![
             writes::run(&bench, &writes::Args::default()).await?,
             watch::run(&bench, &watch::Args::default()).await?,
+            http::run(&bench, &http::Args::default()).await?,
             start::run(&bench, &start::Args::default()).await?,
             memory::run(&bench, &memory::Args::default()).await?,
         ],

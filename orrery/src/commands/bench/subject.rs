@@ -5,11 +5,14 @@
 
 use super::cluster::{Cluster, Parts};
 use super::etcd::Etcd;
+use super::http_client::Http2;
 use super::{Bench, report};
 use anyhow::{Context, Result};
 use client::ClientConfig;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
 use proto::api::core::v1::ConfigMap;
 use proto::etcd::etcdserverpb::kv_client::KvClient;
 use proto::etcd::etcdserverpb::watch_client::WatchClient;
@@ -22,6 +25,8 @@ use tonic::transport::Channel;
 
 /// The value of a slot, without the metadata that a ConfigMap has besides.
 pub(super) const VALUE_BYTES: usize = 1024;
+/// Where the slots are over HTTP.
+pub(super) const CONFIG_MAPS: &str = "/api/v1/namespaces/default/configmaps";
 /// What etcd's keys begin with.
 const PREFIX: &str = "/bench/";
 /// The first key behind them: '0' follows '/'.
@@ -32,6 +37,8 @@ const PREFIX_END: &str = "/bench0";
 #[serde(rename_all = "lowercase")]
 pub(super) enum System {
     Orrery,
+    /// The same, watched over HTTP as JSON.
+    Http,
     Etcd,
 }
 
@@ -51,6 +58,7 @@ impl System {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Orrery => "orrery",
+            Self::Http => "orrery, JSON",
             Self::Etcd => "etcd",
         }
     }
@@ -59,6 +67,7 @@ impl System {
 /// A system that runs.
 pub(super) enum Subject {
     Orrery(Cluster),
+    Http(Cluster),
     Etcd(Etcd),
 }
 
@@ -69,6 +78,7 @@ impl Subject {
             System::Orrery => {
                 Self::Orrery(Cluster::start(&bench.common, &bench.clock, Parts::Apiserver).await?)
             }
+            System::Http => Self::Http(Cluster::start(&bench.common, &bench.clock, Parts::Apiserver).await?),
             System::Etcd => Self::Etcd(Etcd::start(&bench.common, &bench.clock).await?),
         })
     }
@@ -76,7 +86,7 @@ impl Subject {
     /// A connection of its own, with the same transport settings for both systems.
     pub(super) async fn connect(&self) -> Result<Connection> {
         let address = match self {
-            Self::Orrery(cluster) => cluster.api(),
+            Self::Orrery(cluster) | Self::Http(cluster) => cluster.api(),
             Self::Etcd(etcd) => &etcd.address,
         };
         let endpoint = ClientConfig::new(address, "").endpoint()?;
@@ -86,6 +96,10 @@ impl Subject {
             .with_context(|| format!("connecting to {address}"))?;
         Ok(match self {
             Self::Orrery(_) => Connection::Orrery(ResourcesClient::new(channel)),
+            Self::Http(_) => Connection::Http {
+                resources: ResourcesClient::new(channel),
+                http: Http2::connect(address).await?,
+            },
             Self::Etcd(_) => Connection::Etcd {
                 kv: KvClient::new(channel.clone()),
                 watch: WatchClient::new(channel),
@@ -96,7 +110,7 @@ impl Subject {
     /// Stops it. An error when it did not survive the load.
     pub(super) async fn stop(self) -> Result<()> {
         match self {
-            Self::Orrery(cluster) => cluster.stop().await,
+            Self::Orrery(cluster) | Self::Http(cluster) => cluster.stop().await,
             Self::Etcd(_) => Ok(()),
         }
     }
@@ -109,6 +123,11 @@ pub(super) type Revisions = BoxStream<'static, Result<Vec<i64>>>;
 #[derive(Clone)]
 pub(super) enum Connection {
     Orrery(ResourcesClient<Channel>),
+    /// Written through gRPC, and watched over HTTP.
+    Http {
+        resources: ResourcesClient<Channel>,
+        http: Http2,
+    },
     Etcd {
         kv: KvClient<Channel>,
         watch: WatchClient<Channel>,
@@ -119,7 +138,7 @@ impl Connection {
     /// Makes a slot.
     pub(super) async fn create(&mut self, slot: usize) -> Result<i64> {
         match self {
-            Self::Orrery(resources) => {
+            Self::Orrery(resources) | Self::Http { resources, .. } => {
                 let request = CreateRequest {
                     object: Some(object(slot, 0)),
                     ..CreateRequest::default()
@@ -134,7 +153,7 @@ impl Connection {
     /// The revision that it made.
     pub(super) async fn put(&mut self, slot: usize, sequence: u64) -> Result<i64> {
         match self {
-            Self::Orrery(resources) => {
+            Self::Orrery(resources) | Self::Http { resources, .. } => {
                 let request = UpdateRequest {
                     object: Some(object(slot, sequence)),
                     ..UpdateRequest::default()
@@ -172,6 +191,10 @@ impl Connection {
                     .and_then(async |frame| Ok(vec![frame.event()?.revision]));
                 Ok(revisions.boxed())
             }
+            Self::Http { http, .. } => {
+                let path = format!("{CONFIG_MAPS}?watch=1&resourceVersion={after}");
+                Ok(revisions_of_lines(http.get(&path).await?).boxed())
+            }
             Self::Etcd { watch, .. } => {
                 let create = etcdpb::WatchCreateRequest {
                     key: PREFIX.into(),
@@ -194,6 +217,30 @@ impl Connection {
     }
 }
 
+/// The revisions in the lines of a watch: read as cheaply as gRPC's are, or the reader would be what is measured.
+fn revisions_of_lines(body: Incoming) -> impl futures::Stream<Item = Result<Vec<i64>>> {
+    const FIELD: &[u8] = b"\"resourceVersion\":\"";
+    futures::stream::try_unfold((body, Vec::new()), async |(mut body, mut rest)| {
+        let Some(frame) = body.frame().await else {
+            return Ok(None);
+        };
+        let Ok(data) = frame?.into_data() else {
+            return Ok(Some((Vec::new(), (body, rest))));
+        };
+        rest.extend_from_slice(&data);
+        let mut revisions = Vec::new();
+        let whole = rest.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        for line in rest[..whole].split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            let at = line.windows(FIELD.len()).position(|window| window == FIELD);
+            let digits = at.and_then(|at| line[at + FIELD.len()..].split(|byte| *byte == b'"').next());
+            let digits = digits.context("an event has no resourceVersion")?;
+            revisions.push(std::str::from_utf8(digits)?.parse()?);
+        }
+        rest.drain(..whole);
+        Ok(Some((revisions, (body, rest))))
+    })
+}
+
 fn revisions(response: &etcdpb::WatchResponse) -> Vec<i64> {
     let kvs = response.events.iter().filter_map(|event| event.kv.as_ref());
     kvs.map(|kv| kv.mod_revision).collect()
@@ -206,12 +253,12 @@ fn revision_of(object: &Object) -> Result<i64> {
         .with_context(|| format!("resourceVersion {text:?} is no revision"))
 }
 
-fn name(slot: usize) -> String {
+pub(super) fn name(slot: usize) -> String {
     format!("slot-{slot:06}")
 }
 
 /// Padded to its size; no two sequences give the same.
-fn value(sequence: u64) -> String {
+pub(super) fn value(sequence: u64) -> String {
     format!("{sequence:0>VALUE_BYTES$}")
 }
 

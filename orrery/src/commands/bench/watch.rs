@@ -53,16 +53,16 @@ impl Default for Args {
 
 /// One measurement.
 #[derive(Clone, Debug, Serialize)]
-struct Row {
-    system: System,
-    streams: usize,
+pub(super) struct Row {
+    pub(super) system: System,
+    pub(super) streams: usize,
     /// At its limit.
-    events_per_second: f64,
+    pub(super) events_per_second: f64,
     /// At half of its limit, from here on.
     half_load_events_per_second: f64,
     /// From the commit to the delivery.
-    p50_micros: u64,
-    p99_micros: u64,
+    pub(super) p50_micros: u64,
+    pub(super) p99_micros: u64,
     /// From when the write was sent to the delivery.
     p99_since_sent_micros: u64,
     /// Orrery's events per second in units of etcd's.
@@ -95,7 +95,7 @@ pub(super) async fn run(bench: &Bench, args: &Args) -> Result<Report> {
     Report::new("watch", title, &rows, &table(&rows), "")
 }
 
-async fn measure(bench: &Bench, system: System, streams: usize) -> Result<Row> {
+pub(super) async fn measure(bench: &Bench, system: System, streams: usize) -> Result<Row> {
     let subject = Subject::start(system, bench).await?;
     let full = phase(bench, &subject, streams, Pace::KeepUp).await?;
     let half = phase(bench, &subject, streams, Pace::Rate(full.writes_per_second / 2.0)).await?;
