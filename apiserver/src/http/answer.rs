@@ -50,10 +50,11 @@ impl Api {
     }
 
     /// The JSON of an object that is stored; made once.
-    pub(crate) fn json(&self, _resource: &Resource, object: &Object) -> Result<Bytes> {
+    pub(crate) fn json(&self, resource: &Resource, object: &Object) -> Result<Bytes> {
         let meta = MetaView::parse(&object.bytes).map_err(|error| errors::internal(error.to_string()))?;
         let key = VersionKey {
             number: object.number,
+            version: resource.info.version,
             revision: meta.revision(),
             departed: false,
         };

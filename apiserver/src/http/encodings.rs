@@ -20,6 +20,8 @@ const ENTRY_BYTES: usize = 128;
 pub(crate) struct VersionKey {
     /// The arm of `orrery.v1.Object` that it is shown as.
     pub(crate) number: u32,
+    /// The API version that it is shown in: a custom kind has one arm for all of its versions.
+    pub(crate) version: &'static str,
     /// Its `metadata.resourceVersion`. Revisions count the writes of the whole store, so no other object has it.
     pub(crate) revision: i64,
     /// Whether it is the object before a change that took it out of somebody's sight: it shows the change's revision.
@@ -101,6 +103,7 @@ mod tests {
     fn version(revision: i64) -> VersionKey {
         VersionKey {
             number: ConfigMap::NUMBER,
+            version: "v1",
             revision,
             departed: false,
         }

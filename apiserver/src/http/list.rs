@@ -42,7 +42,11 @@ pub(crate) async fn list(call: &Call) -> Result<Response> {
         (Shape::Partial(_), _) => Err(not_acceptable()),
         (shape, _) => {
             let metadata = metadata(&listed);
-            let rows: Vec<Shown<'_>> = listed.items.iter().map(|object| shown(call, object)).collect();
+            let rows: Vec<Shown<'_>> = listed
+                .items
+                .iter()
+                .map(|item| shown(call, &item.object))
+                .collect();
             let text = match shape {
                 Shape::Table(version) => table::of_list(&rows, &metadata, version, &call.api)?,
                 Shape::PartialList(version) => table::partial_list(&rows, &metadata, version)?,

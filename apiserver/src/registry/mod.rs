@@ -34,7 +34,7 @@ mod write;
 
 pub use create_only::create_only;
 pub(crate) use metadata::place;
-pub(crate) use read::Listed;
+pub(crate) use read::{Item, Listed};
 pub use served::{Resource, Served};
 pub use watch::WatchFrames;
 pub use write::Written;

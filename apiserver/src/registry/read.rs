@@ -14,11 +14,20 @@ use storage::list::Page;
 use storage::store::{Key, StoreError};
 use storage::{Stored, Target};
 
+/// An object that was listed.
+#[derive(Clone, Debug)]
+pub(crate) struct Item {
+    /// It.
+    pub(crate) object: Object,
+    /// The revision of its last write.
+    pub(crate) revision: i64,
+}
+
 /// Objects of one kind at one revision.
 #[derive(Debug)]
 pub(crate) struct Listed {
     /// The objects, in order of namespace and name.
-    pub(crate) items: Vec<Object>,
+    pub(crate) items: Vec<Item>,
     /// The revision that the list shows.
     pub(crate) revision: i64,
     /// Not empty when there are more.
@@ -87,11 +96,7 @@ impl Registry {
         let page = self.read(info, asked, usize::MAX).await?;
         let next = page.next.as_ref().map(|key| token(asked, page.revision, key));
         Ok(Listed {
-            items: page
-                .items
-                .iter()
-                .map(|(_, stored)| object(info, stored))
-                .collect(),
+            items: page.items.iter().map(|(_, stored)| item(info, stored)).collect(),
             revision: page.revision,
             r#continue: next.unwrap_or_default(),
             remaining: page.remaining.map(|remaining| remaining as i64),
@@ -175,6 +180,13 @@ pub(crate) fn target(info: &'static KindInfo, namespace: &str, labels: &str, fie
         labels: request::labels(labels)?,
         fields: request::fields(info, fields)?,
     })
+}
+
+fn item(info: &KindInfo, stored: &Stored) -> Item {
+    Item {
+        object: object(info, stored),
+        revision: stored.revision,
+    }
 }
 
 /// An object as the API hands it out.

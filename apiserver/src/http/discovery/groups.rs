@@ -4,6 +4,7 @@
 //! version first, resources by name. What only HTTP has (subresources without an object of their own, reviews that are
 //! asked and never stored) stands in the tables below.
 
+use crate::registry::create_only;
 use apimachinery::kinds::KindInfo;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -135,41 +136,6 @@ const fn below(name: &'static str, kind: Gvk, verbs: &'static [&'static str]) ->
     Subresource { name, kind, verbs }
 }
 
-/// Resources whose objects are asked and answered, and never stored: plural, singular, kind, whether in a namespace.
-const UNSTORED: &[(&str, &str, Gvk, bool)] = &[
-    ("bindings", "binding", Gvk::new("", "v1", "Binding"), true),
-    (
-        "selfsubjectreviews",
-        "selfsubjectreview",
-        Gvk::new("authentication.k8s.io", "v1", "SelfSubjectReview"),
-        false,
-    ),
-    (
-        "localsubjectaccessreviews",
-        "localsubjectaccessreview",
-        Gvk::new("authorization.k8s.io", "v1", "LocalSubjectAccessReview"),
-        true,
-    ),
-    (
-        "selfsubjectaccessreviews",
-        "selfsubjectaccessreview",
-        Gvk::new("authorization.k8s.io", "v1", "SelfSubjectAccessReview"),
-        false,
-    ),
-    (
-        "selfsubjectrulesreviews",
-        "selfsubjectrulesreview",
-        Gvk::new("authorization.k8s.io", "v1", "SelfSubjectRulesReview"),
-        false,
-    ),
-    (
-        "subjectaccessreviews",
-        "subjectaccessreview",
-        Gvk::new("authorization.k8s.io", "v1", "SubjectAccessReview"),
-        false,
-    ),
-];
-
 /// The order of the groups that come with Kubernetes. Others follow by name.
 const ORDER: &[&str] = &[
     "",
@@ -189,18 +155,10 @@ const ORDER: &[&str] = &[
 
 /// What is served, as groups.
 pub(crate) fn groups(served: impl IntoIterator<Item = &'static KindInfo>) -> Vec<Group> {
-    let unstored = UNSTORED
-        .iter()
-        .map(|&(plural, singular, kind, namespaced)| Resource {
-            plural,
-            singular,
-            kind,
-            namespaced,
-            verbs: CREATE,
-            short_names: &[],
-            categories: &[],
-            subresources: Vec::new(),
-        });
+    let unstored = create_only().iter().map(|info| Resource {
+        verbs: CREATE,
+        ..stored(info)
+    });
     let mut found: BTreeMap<&str, BTreeMap<&str, Vec<Resource>>> = BTreeMap::new();
     for resource in served.into_iter().map(stored).chain(unstored) {
         let versions = found.entry(resource.kind.group).or_default();

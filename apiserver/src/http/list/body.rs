@@ -5,15 +5,13 @@ use crate::http::answer::{self, MAGIC};
 use crate::http::call::Call;
 use crate::http::encodings::VersionKey;
 use crate::http::media::Format;
-use crate::registry::Listed;
-use apimachinery::wire::MetaView;
+use crate::registry::{Item, Listed};
 use axum::body::Body;
 use axum::response::Response;
 use bytes::{BufMut, Bytes};
 use futures::stream;
 use prost::Message;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len};
-use proto::Object;
 use proto::apimachinery::pkg::runtime::{TypeMeta, Unknown};
 use proto::meta::v1::ListMeta;
 use std::io;
@@ -34,19 +32,20 @@ pub(crate) fn json(call: &Call, listed: Listed) -> Response {
     head.extend_from_slice(super::metadata(&listed).to_string().as_bytes());
     head.extend_from_slice(b",\"items\":[");
     let api = Arc::clone(&call.api);
-    let body = chunks(head, listed.items, b"]}", move |first, object, out| {
+    let version = call.resource.info.version;
+    let body = chunks(head, listed.items, b"]}", move |first, item, out| {
         if !first {
             out.push(b',');
         }
-        let meta = MetaView::parse(&object.bytes).map_err(io::Error::other)?;
         let key = VersionKey {
-            number: object.number,
-            revision: meta.revision(),
+            number: item.object.number,
+            version,
+            revision: item.revision,
             departed: false,
         };
         let text = api
             .encodings
-            .json(key, &object.bytes)
+            .json(key, &item.object.bytes)
             .map_err(|fault| io::Error::other(fault.to_string()))?;
         out.extend_from_slice(&text);
         Ok(())
@@ -65,8 +64,8 @@ pub(crate) fn protobuf(call: &Call, listed: Listed) -> Response {
         r#continue: listed.r#continue,
         ..ListMeta::default()
     };
-    let item_len = |object: &Object| {
-        let len = object.bytes.len();
+    let item_len = |item: &Item| {
+        let len = item.object.bytes.len();
         key_len(ITEMS) + encoded_len_varint(len as u64) + len
     };
     let metadata_len = metadata.encoded_len();
@@ -85,10 +84,10 @@ pub(crate) fn protobuf(call: &Call, listed: Listed) -> Response {
     encode_key(RAW, WireType::LengthDelimited, &mut head);
     encode_varint(raw_len as u64, &mut head);
     prost::encoding::message::encode(METADATA, &metadata, &mut head);
-    let body = chunks(head, listed.items, b"", |_, object, out| {
+    let body = chunks(head, listed.items, b"", |_, item, out| {
         encode_key(ITEMS, WireType::LengthDelimited, out);
-        encode_varint(object.bytes.len() as u64, out);
-        out.put_slice(&object.bytes);
+        encode_varint(item.object.bytes.len() as u64, out);
+        out.put_slice(&item.object.bytes);
         Ok(())
     });
     respond(Format::Protobuf, body)
@@ -104,19 +103,19 @@ fn respond(format: Format, body: Body) -> Response {
 /// the client notices.
 fn chunks(
     head: Vec<u8>,
-    items: Vec<Object>,
+    items: Vec<Item>,
     tail: &'static [u8],
-    put: impl Fn(bool, &Object, &mut Vec<u8>) -> io::Result<()> + Send + 'static,
+    put: impl Fn(bool, &Item, &mut Vec<u8>) -> io::Result<()> + Send + 'static,
 ) -> Body {
     let state = Some((head, items.into_iter(), true));
     Body::from_stream(stream::unfold((state, put), move |(state, put)| async move {
         let (mut out, mut items, mut first) = state?;
         while out.len() < CHUNK_BYTES {
-            let Some(object) = items.next() else {
+            let Some(item) = items.next() else {
                 out.extend_from_slice(tail);
                 return Some((Ok(Bytes::from(out)), (None, put)));
             };
-            if let Err(error) = put(first, &object, &mut out) {
+            if let Err(error) = put(first, &item, &mut out) {
                 tracing::error!(%error, "a list cannot be written");
                 return Some((Err(error), (None, put)));
             }

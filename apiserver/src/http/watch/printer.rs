@@ -37,6 +37,7 @@ impl Printer {
         if self.shape == Shape::Whole && self.format == Format::Json {
             let key = VersionKey {
                 number: object.number,
+                version: self.resource.info.version,
                 revision: event.revision,
                 departed: r#type == EventType::Deleted,
             };

@@ -108,7 +108,9 @@ pub(super) async fn run(bench: &Bench, args: &Args) -> Result<Report> {
     ));
     bench.progress.step();
     for patch in [Patch::Merge, Patch::Apply] {
-        bench.progress.now(format!("{} clients, {}", args.clients, patch.name()));
+        bench
+            .progress
+            .now(format!("{} clients, {}", args.clients, patch.name()));
         rows.push(patches(bench, args.clients, patch).await?);
         bench.progress.step();
     }
@@ -157,7 +159,12 @@ async fn lists(bench: &Bench, args: &Args) -> Result<Vec<Row>> {
     cluster.stop().await?;
     let grpc = pages.value_at_quantile(0.5);
     let (text, wire) = (megabytes(text_bytes), megabytes(wire_bytes));
-    let what = |state: &str| format!("list of {} Pods, {state} ({text} of JSON, {wire} of protobuf)", args.pods);
+    let what = |state: &str| {
+        format!(
+            "list of {} Pods, {state} ({text} of JSON, {wire} of protobuf)",
+            args.pods
+        )
+    };
     Ok(vec![
         Row::times(what("first"), cold, grpc),
         Row::times(what("again"), warm.value_at_quantile(0.5), grpc),
@@ -246,7 +253,11 @@ async fn patches(bench: &Bench, clients: usize, patch: Patch) -> Result<Row> {
         rates.push(outcome.rate);
     }
     cluster.stop().await?;
-    Ok(Row::rates(format!("{}, {clients} clients", patch.name()), rates[0], rates[1]))
+    Ok(Row::rates(
+        format!("{}, {clients} clients", patch.name()),
+        rates[0],
+        rates[1],
+    ))
 }
 
 struct Patcher {
@@ -277,7 +288,10 @@ impl load::Client for Patcher {
         let text = text.to_string();
         match &mut self.channel {
             PatchChannel::Http(http) => {
-                let path = format!("{CONFIG_MAPS}/{}?fieldManager=orrery-bench&force=true", name(self.slot));
+                let path = format!(
+                    "{CONFIG_MAPS}/{}?fieldManager=orrery-bench&force=true",
+                    name(self.slot)
+                );
                 let path = match self.patch {
                     Patch::Merge => path.trim_end_matches("&force=true"),
                     Patch::Apply => &path,
@@ -303,7 +317,10 @@ impl load::Client for Patcher {
 }
 
 async fn connect(address: &str) -> Result<ResourcesClient<Channel>> {
-    let channel = ClientConfig::new(address, "orrery-bench").endpoint()?.connect().await;
+    let channel = ClientConfig::new(address, "orrery-bench")
+        .endpoint()?
+        .connect()
+        .await;
     let channel = channel.with_context(|| format!("connecting to {address}"))?;
     Ok(ResourcesClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES))
 }
@@ -325,7 +342,8 @@ fn pod(index: usize) -> Result<Object> {
         "app.kubernetes.io/part-of": "shop",
         "pod-template-hash": "7d4f9c6b5",
     });
-    let probe = json!({"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 10, "timeoutSeconds": 1});
+    let probe =
+        json!({"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 10, "timeoutSeconds": 1});
     object(&json!({
         "apiVersion": "v1",
         "kind": "Pod",
@@ -380,7 +398,12 @@ fn table(rows: &[Row]) -> Table {
             "us" => millis(figure as u64),
             _ => format!("{}/s", per_second(figure)),
         };
-        table.row([row.what.clone(), shown(row.http), shown(row.grpc), ratio(row.times_grpc)]);
+        table.row([
+            row.what.clone(),
+            shown(row.http),
+            shown(row.grpc),
+            ratio(row.times_grpc),
+        ]);
     }
     table
 }

@@ -27,9 +27,18 @@ impl Http1 {
     }
 
     /// Sends a request, and reads its answer to the end: how many bytes it had.
-    pub(super) async fn send(&mut self, method: &str, path: &str, content_type: &str, body: String) -> Result<usize> {
+    pub(super) async fn send(
+        &mut self,
+        method: &str,
+        path: &str,
+        content_type: &str,
+        body: String,
+    ) -> Result<usize> {
         self.sender.ready().await?;
-        let response = self.sender.send_request(request(method, path, content_type, body)?).await?;
+        let response = self
+            .sender
+            .send_request(request(method, path, content_type, body)?)
+            .await?;
         let mut body = accepted(response).await?;
         let mut bytes = 0;
         while let Some(frame) = body.frame().await {
@@ -65,7 +74,10 @@ impl Http2 {
     pub(super) async fn get(&mut self, path: &str) -> Result<Incoming> {
         self.sender.ready().await?;
         let uri = format!("{}{path}", self.authority);
-        let response = self.sender.send_request(request("GET", &uri, "", String::new())?).await?;
+        let response = self
+            .sender
+            .send_request(request("GET", &uri, "", String::new())?)
+            .await?;
         accepted(response).await
     }
 }

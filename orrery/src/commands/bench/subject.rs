@@ -229,8 +229,14 @@ fn revisions_of_lines(body: Incoming) -> impl futures::Stream<Item = Result<Vec<
         };
         rest.extend_from_slice(&data);
         let mut revisions = Vec::new();
-        let whole = rest.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
-        for line in rest[..whole].split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        let whole = rest
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |end| end + 1);
+        for line in rest[..whole]
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+        {
             let at = line.windows(FIELD.len()).position(|window| window == FIELD);
             let digits = at.and_then(|at| line[at + FIELD.len()..].split(|byte| *byte == b'"').next());
             let digits = digits.context("an event has no resourceVersion")?;
