@@ -254,6 +254,27 @@ async fn operations_are_named_as_generated_clients_expect() {
 }
 
 #[tokio::test]
+async fn queries_are_described_by_the_messages_that_hold_them() {
+    let server = Server::start().await;
+    let whole = server.ask("GET", "/openapi/v2").send().await.ok(200);
+    for (below, method, parameter, kind) in [
+        ("", "get", "labelSelector", "string"),
+        ("", "get", "limit", "integer"),
+        ("", "post", "fieldManager", "string"),
+        ("/{name}", "delete", "gracePeriodSeconds", "integer"),
+        ("/{name}", "patch", "force", "boolean"),
+        ("/{name}/log", "get", "tailLines", "integer"),
+        ("/{name}/log", "get", "sinceTime", "string"),
+        ("/{name}/exec", "post", "command", "string"),
+    ] {
+        let path = format!("/api/v1/namespaces/{{namespace}}/pods{below}");
+        let described = whole["paths"][&path][method]["parameters"].as_array().unwrap();
+        let found = described.iter().find(|described| described["name"] == parameter);
+        assert_eq!(found.unwrap()["type"], kind, "{method} {path}: {parameter}");
+    }
+}
+
+#[tokio::test]
 async fn an_old_index_leads_to_the_new_document() {
     let server = Server::start().await;
     let old = server.ask("GET", "/openapi/v3/apis/apps/v1?hash=0").send().await;

@@ -3325,6 +3325,88 @@ pub struct PersistentVolumeStatus {
     #[prost(message, optional, tag = "4")]
     pub last_phase_transition_time: ::core::option::Option<::prost_types::Timestamp>,
 }
+/// Which part of a container's log to read, and how.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PodLogOptions {
+    /// Container to read. May be left out where the pod has one.
+    #[prost(string, tag = "1")]
+    pub container: ::prost::alloc::string::String,
+    /// Goes on with the lines that are written from now on.
+    #[prost(bool, tag = "2")]
+    pub follow: bool,
+    /// Reads the log of the container before its last restart.
+    #[prost(bool, tag = "3")]
+    pub previous: bool,
+    /// Only lines of the last so many seconds. At most one of this and `sinceTime`.
+    #[prost(int64, optional, tag = "4")]
+    pub since_seconds: ::core::option::Option<i64>,
+    /// Only lines from this moment on.
+    #[prost(message, optional, tag = "5")]
+    pub since_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Begins each line with when it was written.
+    #[prost(bool, tag = "6")]
+    pub timestamps: bool,
+    /// Only the last so many lines.
+    #[prost(int64, optional, tag = "7")]
+    pub tail_lines: ::core::option::Option<i64>,
+    /// Ends after so many bytes, perhaps within a line.
+    #[prost(int64, optional, tag = "8")]
+    pub limit_bytes: ::core::option::Option<i64>,
+    /// Whether the server may trust a kubelet without a valid certificate.
+    #[prost(bool, tag = "9")]
+    pub insecure_skip_tls_verify_backend: bool,
+    /// `All` (default), `Stdout` or `Stderr`.
+    #[prost(string, optional, tag = "10")]
+    pub stream: ::core::option::Option<::prost::alloc::string::String>,
+}
+/// How to attach to a container's process.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PodAttachOptions {
+    /// Sends input.
+    #[prost(bool, tag = "1")]
+    pub stdin: bool,
+    /// Receives what is printed.
+    #[prost(bool, tag = "2")]
+    pub stdout: bool,
+    /// Receives what is printed as errors.
+    #[prost(bool, tag = "3")]
+    pub stderr: bool,
+    /// Gives the process a terminal.
+    #[prost(bool, tag = "4")]
+    pub tty: bool,
+    /// Container to attach to. May be left out where the pod has one.
+    #[prost(string, tag = "5")]
+    pub container: ::prost::alloc::string::String,
+}
+/// What to run in a container.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PodExecOptions {
+    /// Sends input.
+    #[prost(bool, tag = "1")]
+    pub stdin: bool,
+    /// Receives what is printed.
+    #[prost(bool, tag = "2")]
+    pub stdout: bool,
+    /// Receives what is printed as errors.
+    #[prost(bool, tag = "3")]
+    pub stderr: bool,
+    /// Gives the process a terminal.
+    #[prost(bool, tag = "4")]
+    pub tty: bool,
+    /// Container to run it in. May be left out where the pod has one.
+    #[prost(string, tag = "5")]
+    pub container: ::prost::alloc::string::String,
+    /// Program and arguments. No shell is started for them.
+    #[prost(string, repeated, tag = "6")]
+    pub command: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// Which ports of a pod to reach.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PodPortForwardOptions {
+    /// Ports to forward. They may be told later on the connection itself.
+    #[prost(int32, repeated, packed = "false", tag = "1")]
+    pub ports: ::prost::alloc::vec::Vec<i32>,
+}
 /// Limits what all objects of a namespace may use together.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ResourceQuota {

@@ -48,6 +48,13 @@ pub(crate) struct Subresource {
     pub(crate) verbs: &'static [&'static str],
 }
 
+impl Subresource {
+    /// Whether requests there open a connection. Then the kind is that of the query's parameters, and no object is sent.
+    pub(crate) fn connects(&self) -> bool {
+        self.kind.kind.ends_with("Options")
+    }
+}
+
 /// Group, version and kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Gvk {

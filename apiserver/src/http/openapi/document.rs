@@ -59,7 +59,8 @@ impl<'a> Author<'a> {
 
     fn paths(&mut self, version: &Version) -> std::vec::IntoIter<(String, Value)> {
         for resource in &version.resources {
-            let below = resource.subresources.iter().map(|below| (below.kind, false));
+            let below = resource.subresources.iter().filter(|below| !below.connects());
+            let below = below.map(|below| (below.kind, false));
             let itself = (resource.kind, resource.verbs.contains(&"list"));
             for (kind, listed) in std::iter::once(itself).chain(below) {
                 if let Some(name) = definition_of(self.custom, kind) {

@@ -182,10 +182,9 @@ impl<'a> Author<'a> {
 
     /// The operations of a subresource.
     fn below(&self, below: &Subresource) -> Path {
-        let connects = below.kind.kind.ends_with("Options");
         let operation = |verb: &&str| match *verb {
-            "get" if connects => ("get", self.connect("Get", below)),
-            "create" if connects => ("post", self.connect("Post", below)),
+            "get" if below.connects() => ("get", self.connect("Get", below)),
+            "create" if below.connects() => ("post", self.connect("Post", below)),
             "get" => ("get", self.read(Some(below))),
             "create" => ("post", self.create(Some(below))),
             "update" => ("put", self.replace(Some(below))),
@@ -328,6 +327,9 @@ impl<'a> Author<'a> {
             ),
             description: format!("Connect {} requests to {}", method.to_uppercase(), below.name),
             action: "connect",
+            parameters: names::message(below.kind)
+                .map(|message| message_parameters(&message))
+                .unwrap_or_default(),
             answer: None,
             produces: ANY.to_vec(),
             ..operation
@@ -430,9 +432,8 @@ fn options(message: &str) -> Vec<Parameter> {
 
 /// The fields of a message as parameters of the query, except those that are messages: a query cannot hold them.
 fn message_parameters(message: &str) -> Vec<Parameter> {
-    let Some(descriptor) = proto::descriptors().get_message_by_name(message) else {
-        return Vec::new();
-    };
+    let descriptor = proto::descriptors().get_message_by_name(message);
+    let descriptor = descriptor.expect("the schema has the messages that queries are described by");
     let fields = descriptor.fields().filter_map(|field| {
         let kind = match field.kind() {
             Kind::Message(m) if m.full_name() == "google.protobuf.Timestamp" => "string",
