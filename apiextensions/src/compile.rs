@@ -46,7 +46,6 @@ fn node(json: &Json, at: &Path<'_>, report: &mut Report) -> Node {
             "set" => ListType::Set,
             _ => ListType::Atomic,
         },
-        list_type_given: json.contains_key("x-kubernetes-list-type"),
         list_keys: strings(json, "x-kubernetes-list-map-keys")
             .map(Into::into)
             .collect(),

@@ -15,6 +15,7 @@ mod compile;
 mod default;
 mod definition;
 mod format;
+mod json_path;
 mod node;
 mod prune;
 mod publish;

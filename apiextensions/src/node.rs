@@ -76,8 +76,6 @@ pub(crate) struct Node {
     pub(crate) additional: Additional,
     pub(crate) items: Option<Box<Node>>,
     pub(crate) list_type: ListType,
-    /// Whether `x-kubernetes-list-type` was said at all; a list without one is atomic.
-    pub(crate) list_type_given: bool,
     pub(crate) list_keys: Vec<String>,
     pub(crate) map_atomic: bool,
     pub(crate) default: Option<Value>,
@@ -129,14 +127,6 @@ impl Node {
             Additional::Of(node) => Some(node),
             Additional::None | Additional::Any => None,
         }
-    }
-
-    /// Every node right below this one that describes a part of the value.
-    pub(crate) fn children(&self) -> impl Iterator<Item = &Self> {
-        self.properties
-            .values()
-            .chain(self.values())
-            .chain(self.items.as_deref())
     }
 }
 

@@ -38,6 +38,10 @@ impl Schema {
         }
     }
 
+    pub(crate) fn root(&self) -> &Node {
+        &self.root
+    }
+
     /// Drops every field that the schema does not specify, and gives the paths of what it dropped, as upstream writes
     /// them: `spec.foo[0].bar`. Fields under `x-kubernetes-preserve-unknown-fields` stay; so do `apiVersion`, `kind` and
     /// `metadata` of the object and of embedded resources.

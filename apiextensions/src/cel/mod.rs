@@ -1,26 +1,20 @@
 //! CEL: the rules of `x-kubernetes-validations`.
+//!
+//! In: the rules of a schema, and objects. Out: faults. The crate `cel` parses; this module checks types against the
+//! schema, estimates costs, and runs what is left under a meter, because whoever may create a definition must not be able
+//! to stop the server with it.
+//!
+//! [`check`] text → program, with types and the estimate; [`program`] runs one; [`rules`] reads rules out of a schema;
+//! [`run`] walks an object and runs what applies.
 
-use crate::node::Node;
-use crate::report::Report;
-use crate::structural::Json;
-use apimachinery::path::Path;
-use serde_json::Value;
+mod check;
+mod escape;
+mod functions;
+mod program;
+mod rules;
+mod run;
+mod shape;
+mod value;
 
-/// One rule.
-#[derive(Debug)]
-pub(crate) struct Rule {
-    transition: bool,
-}
-
-impl Rule {
-    /// Whether it compares with the stored object.
-    pub(crate) fn is_transition(&self) -> bool {
-        self.transition
-    }
-}
-
-/// Compiles the rules of a schema into its nodes.
-pub(crate) fn attach(_root: &mut Node, _schema: &Json, _at: &Path<'_>, _report: &mut Report) {}
-
-/// Runs every rule of an object.
-pub(crate) fn run(_root: &Node, _object: &Value, _old: Option<&Value>, _report: &mut Report) {}
+pub(crate) use rules::{Rule, attach};
+pub(crate) use run::run;
