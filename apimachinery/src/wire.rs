@@ -56,11 +56,11 @@ pub enum Value<'a> {
     /// An integer or a bool.
     Varint(u64),
     /// A fixed64 or a double.
-    Fixed64([u8; 8]),
+    Fixed64(u64),
     /// A string, bytes, a message or a packed list.
     Bytes(&'a [u8]),
     /// A fixed32 or a float.
-    Fixed32([u8; 4]),
+    Fixed32(u32),
 }
 
 /// One field of a message.
@@ -109,9 +109,10 @@ impl<'a> Fields<'a> {
         Self { rest: message }
     }
 
+    #[inline]
     fn field(&mut self) -> Result<Field<'a>, WireError> {
         let start = self.rest;
-        let tag = self.varint()?;
+        let tag = varint(&mut self.rest)?;
         // The largest field number is 2^29 - 1, so a tag fits 32 bits.
         let tag = u32::try_from(tag).map_err(|_| WireError::FieldNumber)?;
         let (number, wire_type) = (tag >> 3, (tag & 7) as u8);
@@ -119,36 +120,20 @@ impl<'a> Fields<'a> {
             return Err(WireError::FieldNumber);
         }
         let value = match wire_type {
-            0 => Value::Varint(self.varint()?),
-            1 => Value::Fixed64(self.array()?),
+            0 => Value::Varint(varint(&mut self.rest)?),
+            1 => Value::Fixed64(u64::from_le_bytes(self.array()?)),
             2 => {
-                let len = usize::try_from(self.varint()?).map_err(|_| WireError::Truncated)?;
+                let len = usize::try_from(varint(&mut self.rest)?).map_err(|_| WireError::Truncated)?;
                 Value::Bytes(self.take(len)?)
             }
-            5 => Value::Fixed32(self.array()?),
+            5 => Value::Fixed32(u32::from_le_bytes(self.array()?)),
             other => return Err(WireError::WireType(other)),
         };
         let raw = &start[..start.len() - self.rest.len()];
         Ok(Field { number, value, raw })
     }
 
-    fn varint(&mut self) -> Result<u64, WireError> {
-        let mut number = 0u64;
-        for (i, &byte) in self.rest.iter().enumerate() {
-            let bits = u64::from(byte & 0x7f);
-            // The tenth byte holds one bit.
-            if i > 9 || (i == 9 && bits > 1) {
-                return Err(WireError::Overlong);
-            }
-            number |= bits << (7 * i);
-            if byte < 0x80 {
-                self.rest = &self.rest[i + 1..];
-                return Ok(number);
-            }
-        }
-        Err(WireError::Truncated)
-    }
-
+    #[inline]
     fn take(&mut self, len: usize) -> Result<&'a [u8], WireError> {
         let (taken, rest) = self.rest.split_at_checked(len).ok_or(WireError::Truncated)?;
         self.rest = rest;
@@ -165,6 +150,7 @@ impl<'a> Fields<'a> {
 impl<'a> Iterator for Fields<'a> {
     type Item = Result<Field<'a>, WireError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.rest.is_empty() {
             return None;
@@ -175,6 +161,33 @@ impl<'a> Iterator for Fields<'a> {
         }
         Some(field)
     }
+}
+
+/// Takes a number off `bytes`. Tags, most lengths and most values are one byte.
+#[inline]
+pub(crate) fn varint(bytes: &mut &[u8]) -> Result<u64, WireError> {
+    if let [first @ 0..0x80, rest @ ..] = *bytes {
+        *bytes = rest;
+        return Ok(u64::from(*first));
+    }
+    long_varint(bytes)
+}
+
+fn long_varint(bytes: &mut &[u8]) -> Result<u64, WireError> {
+    let mut number = 0;
+    for (i, &byte) in bytes.iter().enumerate() {
+        let bits = u64::from(byte & 0x7f);
+        // The tenth byte holds one bit.
+        if i > 9 || (i == 9 && bits > 1) {
+            return Err(WireError::Overlong);
+        }
+        number |= bits << (7 * i);
+        if byte < 0x80 {
+            *bytes = &bytes[i + 1..];
+            return Ok(number);
+        }
+    }
+    Err(WireError::Truncated)
 }
 
 /// The object with `metadata.resourceVersion` set to `revision`, whatever it was before.

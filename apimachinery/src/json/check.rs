@@ -7,7 +7,8 @@
 use super::fault::{Fault, FaultKind, MAX_FAULTS, Segment};
 use super::raw;
 use super::schema::{self, Field, Kind, MAX_DEPTH, Message, Shape, Target};
-use super::wire::{self, Payload};
+use super::wire;
+use crate::wire::{Fields, Value, varint};
 
 /// What was found.
 #[derive(Default)]
@@ -22,7 +23,6 @@ pub(super) fn check(message: &'static Message, bytes: &[u8]) -> Findings {
         found: Findings::default(),
         path: Vec::new(),
         depth: 0,
-        scratch: Vec::new(),
     };
     checker.message(message, bytes);
     checker.found
@@ -33,8 +33,6 @@ struct Checker {
     path: Vec<Segment>,
     /// How many messages the walk is in.
     depth: usize,
-    /// Takes the copy that checking embedded JSON makes.
-    scratch: Vec<u8>,
 }
 
 impl Checker {
@@ -76,44 +74,43 @@ impl Checker {
         message: &'static Message,
         targets: &'static [Target],
         counts: &mut [usize],
-        mut bytes: &[u8],
+        bytes: &[u8],
     ) {
-        loop {
-            let (number, payload) = match wire::next_record(&mut bytes) {
-                Ok(Some(record)) => record,
-                Ok(None) => return,
-                Err(fault) => return self.fault(*fault),
+        for found in Fields::new(bytes) {
+            let found = match found {
+                Ok(found) => found,
+                Err(error) => return self.fault(*Box::from(error)),
             };
-            match schema::target(targets, number) {
+            match schema::target(targets, found.number) {
                 Target::Field(index) => {
                     let index = usize::from(*index);
                     let field = &message.fields[index];
                     self.path.push(Segment::Field(field.name.clone()));
-                    self.field(field, payload, counts[index]);
+                    self.field(field, found.value, counts[index]);
                     self.path.pop();
                     counts[index] += 1;
                 }
-                Target::Inline(inner) => match payload.bytes() {
+                Target::Inline(inner) => match wire::bytes(found.value) {
                     Ok(bytes) => self.records(message, inner, counts, bytes),
                     Err(fault) => self.fault(*fault),
                 },
-                Target::Unknown => self.unknown(number),
+                Target::Unknown => self.unknown(found.number),
             }
         }
     }
 
-    fn field(&mut self, field: &'static Field, payload: Payload<'_>, index: usize) {
+    fn field(&mut self, field: &'static Field, value: Value<'_>, index: usize) {
         match field.shape {
-            Shape::Single => self.value(field.kind, payload),
+            Shape::Single => self.value(field.kind, value),
             Shape::List => {
                 self.path.push(Segment::Index(index));
-                match (field.kind, payload) {
-                    (Kind::Bool | Kind::Int32 | Kind::Int64, Payload::Bytes(packed)) => self.packed(packed),
-                    _ => self.value(field.kind, payload),
+                match (field.kind, value) {
+                    (Kind::Bool | Kind::Int32 | Kind::Int64, Value::Bytes(packed)) => self.packed(packed),
+                    _ => self.value(field.kind, value),
                 }
                 self.path.pop();
             }
-            Shape::Map => match payload.bytes().and_then(wire::entry_of) {
+            Shape::Map => match wire::bytes(value).and_then(wire::entry_of) {
                 Ok((key, value)) => {
                     self.path.push(Segment::Key(key.to_owned()));
                     self.depth += 1;
@@ -130,31 +127,28 @@ impl Checker {
 
     fn packed(&mut self, mut packed: &[u8]) {
         while !packed.is_empty() {
-            if let Err(fault) = wire::varint(&mut packed) {
-                return self.fault(*fault);
+            if let Err(error) = varint(&mut packed) {
+                return self.fault(*Box::from(error));
             }
         }
     }
 
-    fn value(&mut self, kind: Kind, payload: Payload<'_>) {
+    fn value(&mut self, kind: Kind, value: Value<'_>) {
         let result = match kind {
-            Kind::Bool | Kind::Int32 | Kind::Int64 => payload.varint().map(drop),
-            Kind::Double => payload.double().map(drop),
-            Kind::String => payload.text().map(drop),
-            Kind::Bytes => payload.bytes().map(drop),
-            Kind::Quantity => payload.bytes().and_then(wire::text_of).map(drop),
-            Kind::IntOrString => payload.bytes().and_then(wire::int_or_string_of).map(drop),
-            Kind::Time | Kind::MicroTime => payload.bytes().and_then(wire::time_of).map(drop),
-            Kind::Duration => payload.bytes().and_then(wire::number_of).map(drop),
-            Kind::Raw => match payload.bytes().and_then(wire::raw_of) {
+            Kind::Bool | Kind::Int32 | Kind::Int64 => wire::varint(value).map(drop),
+            Kind::Double => wire::double(value).map(drop),
+            Kind::String => wire::text(value).map(drop),
+            Kind::Bytes => wire::bytes(value).map(drop),
+            Kind::Quantity => wire::bytes(value).and_then(wire::text_of).map(drop),
+            Kind::IntOrString => wire::bytes(value).and_then(wire::int_or_string_of).map(drop),
+            Kind::Time | Kind::MicroTime => wire::bytes(value).and_then(wire::time_of).map(drop),
+            Kind::Duration => wire::bytes(value).and_then(wire::number_of).map(drop),
+            Kind::Raw => match wire::bytes(value).and_then(wire::raw_of) {
                 Ok([]) => Ok(()),
-                Ok(json) => {
-                    self.scratch.clear();
-                    raw::copy(json, self.depth, &mut self.scratch)
-                }
+                Ok(json) => raw::check(json, self.depth),
                 Err(fault) => Err(fault),
             },
-            Kind::Message(index) | Kind::Union(index) => match payload.bytes() {
+            Kind::Message(index) | Kind::Union(index) => match wire::bytes(value) {
                 Ok(bytes) => return self.message(schema::message(index), bytes),
                 Err(fault) => Err(fault),
             },

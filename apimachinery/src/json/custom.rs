@@ -7,19 +7,20 @@
 //! Which fields such an object may have is not known here: everything beside the metadata is taken as it is. Only that a
 //! key is there twice is told.
 
+use super::buffer::Buffer;
 use super::fault::{Fallible, Fault, FaultKind, Faults, MAX_FAULTS, Segment};
 use super::raw;
 use super::reader::Unknown;
+use super::scanner::{Scanner, Token};
 use super::schema::{MAX_DEPTH, Message};
 use super::wire;
-use super::writer::{write_double, write_string};
+use super::writer::{self, write_double, write_string};
+use crate::wire::Fields;
 use bytes::Bytes;
 use prost::Message as _;
 use proto::Kind;
 use proto::orrery::v1::CustomResource;
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
-use std::fmt;
 
 /// The fields of the flat object that are fields of the message.
 const OWN: [&str; 3] = ["apiVersion", "kind", "metadata"];
@@ -35,25 +36,33 @@ fn metadata() -> &'static Message {
 
 /// Appends the flat object.
 pub(super) fn write(bytes: &[u8], out: &mut Vec<u8>) -> Fallible<()> {
+    // `fields` is most of it, and is text already.
+    let mut buffer = Buffer::behind(std::mem::take(out), bytes.len() + bytes.len() / 2);
+    let written = write_to(bytes, &mut buffer);
+    *out = buffer.into_vec();
+    written
+}
+
+fn write_to(bytes: &[u8], out: &mut Buffer) -> Fallible<()> {
     let (mut meta, mut api_version, mut kind, mut fields) = (Vec::new(), "", "", "");
-    let mut rest = bytes;
-    while let Some((number, payload)) = wire::next_record(&mut rest)? {
-        match number {
+    for field in Fields::new(bytes) {
+        let field = field?;
+        match field.number {
             // In several pieces, they merge: a decoder reads them one after the other.
-            1 => meta.extend_from_slice(payload.bytes()?),
-            2 => api_version = payload.text()?,
-            3 => kind = payload.text()?,
-            4 => fields = payload.text()?,
+            1 => meta.extend_from_slice(wire::bytes(field.value)?),
+            2 => api_version = wire::text(field.value)?,
+            3 => kind = wire::text(field.value)?,
+            4 => fields = wire::text(field.value)?,
             _ => {}
         }
     }
-    out.extend_from_slice(b"{\"apiVersion\":");
+    out.put(b"{\"apiVersion\":");
     write_string(api_version, out);
-    out.extend_from_slice(b",\"kind\":");
+    out.put(b",\"kind\":");
     write_string(kind, out);
-    out.extend_from_slice(b",\"metadata\":");
-    let below = |fault: Fault| Box::new(fault).below(Segment::Field("metadata".to_owned()));
-    metadata().to_json(&meta, out).map_err(below)?;
+    out.put(b",\"metadata\":");
+    let written = writer::write_to(metadata(), &meta, out);
+    written.map_err(|fault| fault.below(Segment::Field("metadata".to_owned())))?;
     if !fields.is_empty() {
         let inner = fields
             .strip_prefix('{')
@@ -61,7 +70,7 @@ pub(super) fn write(bytes: &[u8], out: &mut Vec<u8>) -> Fallible<()> {
             .ok_or_else(|| Fault::boxed(FaultKind::InvalidValue, "fields must be a JSON object's text"))?;
         if !inner.is_empty() {
             out.push(b',');
-            out.extend_from_slice(inner.as_bytes());
+            out.put(inner.as_bytes());
         }
     }
     out.push(b'}');
@@ -69,18 +78,15 @@ pub(super) fn write(bytes: &[u8], out: &mut Vec<u8>) -> Fallible<()> {
 }
 
 /// Reads the flat object's text.
-pub(super) fn from_json(text: &[u8], unknown: Unknown) -> Result<(Bytes, Vec<Fault>), Faults> {
-    let mut twice = Vec::new();
-    let mut source = serde_json::Deserializer::from_slice(text);
-    let tree = Tree {
-        path: &mut Vec::new(),
-        twice: &mut twice,
-        depth: 0,
+pub(super) fn read(source: Scanner<'_>, unknown: Unknown) -> Result<(Bytes, Vec<Fault>), Faults> {
+    let mut tree = Tree {
+        source,
+        path: Vec::new(),
+        twice: Vec::new(),
     };
-    let value = tree
-        .deserialize(&mut source)
-        .and_then(|value| source.end().map(|()| value))
-        .map_err(|error| super::syntax(&error))?;
+    let value = tree.value().and_then(|value| tree.source.end().map(|()| value));
+    let value = value.map_err(|fault| *fault)?;
+    let twice = tree.twice;
     let read = if unknown == Unknown::Strict && !twice.is_empty() {
         let mut faults = twice;
         if let Err(more) = from_value(&value, unknown) {
@@ -97,14 +103,14 @@ pub(super) fn from_json(text: &[u8], unknown: Unknown) -> Result<(Bytes, Vec<Fau
     };
     read.map_err(|mut faults| {
         for fault in &mut faults.0 {
-            fault.place = fault.place.or_else(|| super::locate(text, &fault.path));
+            fault.place = fault.place.or_else(|| source.locate(&fault.path).ok());
         }
         faults
     })
 }
 
 /// Reads the flat object from a tree.
-pub(super) fn from_value(value: &Value, unknown: Unknown) -> Result<(Bytes, Vec<Fault>), Faults> {
+fn from_value(value: &Value, unknown: Unknown) -> Result<(Bytes, Vec<Fault>), Faults> {
     let Value::Object(all) = value else {
         return Err(Fault::new(FaultKind::WrongType, "expected an object").into());
     };
@@ -160,7 +166,7 @@ pub fn fields_of(text: &str) -> Result<Map<String, Value>, Fault> {
     if text.is_empty() {
         return Ok(Map::new());
     }
-    serde_json::from_str(text).map_err(|error| super::syntax(&error))
+    serde_json::from_str(text).map_err(|error| Fault::syntax(error.to_string()))
 }
 
 /// What is wrong with the message's `fields`, as a client sent them.
@@ -172,8 +178,7 @@ pub(super) fn check(bytes: &[u8]) -> Vec<Fault> {
     if object.fields.is_empty() {
         return Vec::new();
     }
-    let mut scratch = Vec::new();
-    if let Err(fault) = raw::copy(object.fields.as_bytes(), 0, &mut scratch) {
+    if let Err(fault) = raw::check(object.fields.as_bytes(), 0) {
         return vec![below(*fault)];
     }
     match fields_of(&object.fields) {
@@ -193,8 +198,9 @@ pub(super) fn check(bytes: &[u8]) -> Vec<Fault> {
 }
 
 fn fields_text<'v>(fields: impl Iterator<Item = (&'v String, &'v Value)>) -> Fallible<String> {
-    let mut out = Vec::new();
+    let mut out = Buffer::behind(Vec::new(), 0);
     write_object(fields, 1, &mut out)?;
+    let mut out = out.into_vec();
     if out == b"{}" {
         out.clear();
     }
@@ -204,7 +210,7 @@ fn fields_text<'v>(fields: impl Iterator<Item = (&'v String, &'v Value)>) -> Fal
 fn write_object<'v>(
     fields: impl Iterator<Item = (&'v String, &'v Value)>,
     depth: usize,
-    out: &mut Vec<u8>,
+    out: &mut Buffer,
 ) -> Fallible<()> {
     let mut sorted: Vec<_> = fields.collect();
     sorted.sort_unstable_by_key(|(name, _)| *name);
@@ -221,7 +227,7 @@ fn write_object<'v>(
     Ok(())
 }
 
-fn write_value(value: &Value, depth: usize, out: &mut Vec<u8>) -> Fallible<()> {
+fn write_value(value: &Value, depth: usize, out: &mut Buffer) -> Fallible<()> {
     if depth >= MAX_DEPTH {
         let message = format!("nested deeper than {MAX_DEPTH} levels");
         return Err(Fault::boxed(FaultKind::TooDeep, message));
@@ -242,96 +248,68 @@ fn write_value(value: &Value, depth: usize, out: &mut Vec<u8>) -> Fallible<()> {
         Value::Number(number) if number.is_f64() => {
             write_double(number.as_f64().expect("it is a double"), out);
         }
-        simple => serde_json::to_writer(out, simple).expect("a scalar goes into memory"),
+        simple => out.put(simple.to_string().as_bytes()),
     }
     Ok(())
 }
 
 /// Reads any JSON into a tree, and notes every key that is there twice. The last one counts.
-struct Tree<'t> {
-    path: &'t mut Vec<Segment>,
-    twice: &'t mut Vec<Fault>,
-    depth: usize,
+struct Tree<'a> {
+    source: Scanner<'a>,
+    path: Vec<Segment>,
+    twice: Vec<Fault>,
 }
 
 impl Tree<'_> {
-    fn deeper<E: Error>(&mut self, segment: Segment) -> Result<Tree<'_>, E> {
-        if self.depth >= MAX_DEPTH {
-            return Err(E::custom(format_args!("nested deeper than {MAX_DEPTH} levels")));
-        }
-        self.path.push(segment);
-        Ok(Tree {
-            path: self.path,
-            twice: self.twice,
-            depth: self.depth + 1,
+    fn value(&mut self) -> Fallible<Value> {
+        let mut first = true;
+        Ok(match self.source.token()? {
+            Token::Null => Value::Null,
+            Token::Bool(value) => value.into(),
+            Token::Number(number) => number
+                .text
+                .parse()
+                .map(Value::Number)
+                .map_err(|_| Fault::boxed(FaultKind::InvalidValue, "a number is out of range"))?,
+            Token::Text(text) => text.into(),
+            Token::List => {
+                let mut read = Vec::new();
+                while self.source.item(&mut first)? {
+                    let item = self.below(Segment::Index(read.len()))?;
+                    self.path.pop();
+                    read.push(item);
+                }
+                read.into()
+            }
+            Token::Map => {
+                let mut read = Map::new();
+                while let Some(name) = self.source.key(&mut first)? {
+                    let name = name.into_owned();
+                    let value = self.below(Segment::Field(name.clone()))?;
+                    if read.insert(name, value).is_some() && self.twice.len() < MAX_FAULTS {
+                        self.twice.push(Fault {
+                            path: self.path.clone(),
+                            ..Fault::new(FaultKind::DuplicateField, "the field is there twice")
+                        });
+                    }
+                    self.path.pop();
+                }
+                read.into()
+            }
         })
     }
-}
 
-impl<'de> DeserializeSeed<'de> for Tree<'_> {
-    type Value = Value;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Tree<'_> {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any JSON value")
-    }
-
-    fn visit_bool<E: Error>(self, value: bool) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_i64<E: Error>(self, value: i64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_u64<E: Error>(self, value: u64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<Value, A::Error> {
-        let mut read = Vec::new();
-        loop {
-            let item = items.next_element_seed(self.deeper(Segment::Index(read.len()))?)?;
-            self.path.pop();
-            match item {
-                Some(item) => read.push(item),
-                None => return Ok(read.into()),
-            }
+    /// Reads the value below; its segment stays in the path.
+    fn below(&mut self, segment: Segment) -> Fallible<Value> {
+        self.path.push(segment);
+        if self.path.len() > MAX_DEPTH {
+            let message = format!("nested deeper than {MAX_DEPTH} levels");
+            return Err(Box::new(Fault {
+                path: self.path.clone(),
+                ..Fault::new(FaultKind::TooDeep, message)
+            }));
         }
-    }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, mut entries: A) -> Result<Value, A::Error> {
-        let mut read = Map::new();
-        while let Some(name) = entries.next_key::<String>()? {
-            let value = entries.next_value_seed(self.deeper(Segment::Field(name.clone()))?)?;
-            if read.insert(name, value).is_some() && self.twice.len() < MAX_FAULTS {
-                self.twice.push(Fault {
-                    path: self.path.clone(),
-                    ..Fault::new(FaultKind::DuplicateField, "the field is there twice")
-                });
-            }
-            self.path.pop();
-        }
-        Ok(read.into())
+        self.value()
     }
 }
 

@@ -4,6 +4,7 @@
 //! `metadata.labels[app]`; empty for the object as a whole.
 
 use crate::status::FieldError;
+use crate::wire::WireError;
 use std::fmt;
 
 /// Faults named at most for one object. More help nobody, and hostile input could make any number.
@@ -119,6 +120,13 @@ impl fmt::Display for Fault {
             _ if self.path.is_empty() => f.write_str(&self.message),
             _ => write!(f, "{}: {}", self.field(), self.message),
         }
+    }
+}
+
+impl From<WireError> for Box<Fault> {
+    #[cold]
+    fn from(error: WireError) -> Self {
+        Fault::boxed(FaultKind::Syntax, error.to_string())
     }
 }
 

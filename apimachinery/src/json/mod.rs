@@ -2,7 +2,7 @@
 //!
 //! In: an object's protobuf wire bytes, or its JSON or YAML text. Out: the other one. A table compiled from the
 //! descriptors and our field options (`proto/orrery/schema.proto`) drives both ways; there is no struct and no tree in
-//! between, and no code for any kind.
+//! between, and no code for any kind. A tree ([`Value`]) is read through its text, so that there is one reader.
 //!
 //! - [`to_json`], [`to_json_pretty`], [`to_value`], [`to_yaml`]: what kubectl shows.
 //! - [`from_json`], [`from_json_as`], [`from_value`], [`from_value_as`], [`yaml::documents`]: what kubectl sends.
@@ -20,11 +20,14 @@
 //! The forms are those of <https://kubernetes.io/docs/reference/using-api/api-concepts/> and of upstream's Go types:
 //! 64-bit integers are numbers, `null` is absent, a quantity keeps the text that the user wrote.
 
+mod buffer;
 mod check;
 pub mod custom;
 mod fault;
+mod plain;
 mod raw;
 mod reader;
+mod scanner;
 mod schema;
 mod special;
 mod wire;
@@ -37,12 +40,9 @@ pub use schema::{MAX_DEPTH, Message};
 
 use crate::kinds;
 use bytes::Bytes;
-use reader::Reader;
-use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
+use fault::Fallible;
+use scanner::{Scanner, Token};
 use serde_json::Value;
-use serde_json::value::RawValue;
-use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 /// An object that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,7 +74,7 @@ pub fn to_value(number: u32, bytes: &[u8]) -> Result<Value, Fault> {
     let mut json = Vec::with_capacity(bytes.len() * 2);
     to_json(number, bytes, &mut json)?;
     // Nested as deep as ours may be, serde_json's own limit would refuse it.
-    serde_json::from_slice(&json).map_err(|error| syntax(&error))
+    serde_json::from_slice(&json).map_err(|error| Fault::syntax(error.to_string()))
 }
 
 /// The object as YAML, as kubectl prints it.
@@ -84,35 +84,20 @@ pub fn to_yaml(number: u32, bytes: &[u8]) -> Result<String, Fault> {
 
 /// Reads an object whose `apiVersion` and `kind` say what it is.
 pub fn from_json(text: &[u8], unknown: Unknown) -> Result<Decoded, Faults> {
-    let mut found = Probe::default();
-    let mut source = serde_json::Deserializer::from_slice(text);
-    let result = serde::Deserializer::deserialize_map(&mut source, &mut found);
-    if let Err(error) = result
-        && !found.is_complete()
-    {
-        return Err(syntax(&error).into());
-    }
-    from_json_as(found.number()?, text, unknown)
+    let source = Scanner::new(text).map_err(|fault| *fault)?;
+    let number = TypeMeta::find(source).map_err(|fault| *fault)?.number()?;
+    read(number, source, unknown)
 }
 
 /// Reads an object of this kind; `apiVersion` and `kind` may be missing, and must fit when they are there.
 pub fn from_json_as(number: u32, text: &[u8], unknown: Unknown) -> Result<Decoded, Faults> {
-    let (bytes, warnings) = if custom::is_custom(number) {
-        custom::from_json(text, unknown)?
-    } else {
-        arm(number)?.from_json(text, unknown)?
-    };
-    Ok(Decoded {
-        number: kinds::arm(number),
-        bytes,
-        warnings,
-    })
+    read(number, Scanner::new(text).map_err(|fault| *fault)?, unknown)
 }
 
 /// Reads an object whose `apiVersion` and `kind` say what it is.
 pub fn from_value(value: &Value, unknown: Unknown) -> Result<Decoded, Faults> {
     let text = |name| value.get(name).and_then(Value::as_str).map(str::to_owned);
-    let found = Probe {
+    let found = TypeMeta {
         api_version: text("apiVersion"),
         kind: text("kind"),
     };
@@ -121,16 +106,8 @@ pub fn from_value(value: &Value, unknown: Unknown) -> Result<Decoded, Faults> {
 
 /// Reads an object of this kind; `apiVersion` and `kind` may be missing, and must fit when they are there.
 pub fn from_value_as(number: u32, value: &Value, unknown: Unknown) -> Result<Decoded, Faults> {
-    let (bytes, warnings) = if custom::is_custom(number) {
-        custom::from_value(value, unknown)?
-    } else {
-        arm(number)?.from_value(value, unknown)?
-    };
-    Ok(Decoded {
-        number: kinds::arm(number),
-        bytes,
-        warnings,
-    })
+    let text = serde_json::to_vec(value).expect("a value is printable");
+    from_json_as(number, &text, unknown).map_err(without_places)
 }
 
 /// The object's canonical bytes: as prost writes them, without zero values and without fields that the schema does not
@@ -155,6 +132,27 @@ pub fn check_wire(number: u32, bytes: &[u8]) -> Result<Vec<String>, Faults> {
     Ok(unknown)
 }
 
+fn read(number: u32, source: Scanner<'_>, unknown: Unknown) -> Result<Decoded, Faults> {
+    let (bytes, warnings) = if custom::is_custom(number) {
+        custom::read(source, unknown)?
+    } else {
+        reader::read(arm(number)?, source, unknown)?
+    };
+    Ok(Decoded {
+        number: kinds::arm(number),
+        bytes,
+        warnings,
+    })
+}
+
+/// The faults of a text that nobody has seen.
+fn without_places(mut faults: Faults) -> Faults {
+    for fault in &mut faults.0 {
+        fault.place = None;
+    }
+    faults
+}
+
 fn arm(number: u32) -> Result<&'static Message, Fault> {
     Message::by_number(kinds::arm(number))
         .ok_or_else(|| Fault::new(FaultKind::UnknownKind, format!("no kind has the number {number}")))
@@ -170,28 +168,18 @@ impl Message {
     pub fn to_value(&'static self, bytes: &[u8]) -> Result<Value, Fault> {
         let mut json = Vec::with_capacity(bytes.len() * 2);
         self.to_json(bytes, &mut json)?;
-        // Nested as deep as ours may be, serde_json's own limit would refuse it.
-        serde_json::from_slice(&json).map_err(|error| syntax(&error))
+        serde_json::from_slice(&json).map_err(|error| Fault::syntax(error.to_string()))
     }
 
     /// Reads the message's JSON: its canonical bytes, and the warnings that were asked for.
     pub fn from_json(&'static self, text: &[u8], unknown: Unknown) -> Result<(Bytes, Vec<Fault>), Faults> {
-        let mut reader = Reader::new(unknown, text.len());
-        let mut source = serde_json::Deserializer::from_slice(text);
-        let result = reader.read(self, &mut source).and_then(|()| source.end());
-        finish(reader, result).map_err(|mut faults| {
-            for fault in &mut faults.0 {
-                fault.place = fault.place.or_else(|| locate(text, &fault.path));
-            }
-            faults
-        })
+        reader::read(self, Scanner::new(text).map_err(|fault| *fault)?, unknown)
     }
 
     /// Reads the message from a tree.
     pub fn from_value(&'static self, value: &Value, unknown: Unknown) -> Result<(Bytes, Vec<Fault>), Faults> {
-        let mut reader = Reader::new(unknown, 0);
-        let result = reader.read(self, value);
-        finish(reader, result)
+        let text = serde_json::to_vec(value).expect("a value is printable");
+        self.from_json(&text, unknown).map_err(without_places)
     }
 
     /// As the function [`check_wire`].
@@ -205,72 +193,37 @@ impl Message {
     }
 }
 
-fn finish(mut reader: Reader, result: Result<(), serde_json::Error>) -> Result<(Bytes, Vec<Fault>), Faults> {
-    if let Err(error) = result
-        && !reader.faults.iter().any(|fault| fault.kind == FaultKind::TooDeep)
-    {
-        reader.faults.push(syntax(&error));
-    }
-    if reader.faults.is_empty() {
-        Ok((reader.out.into(), reader.warnings))
-    } else {
-        Err(Faults(reader.faults))
-    }
-}
-
-/// serde_json's error with its place taken out of the message.
-fn syntax(error: &serde_json::Error) -> Fault {
-    let text = error.to_string();
-    let place = Place {
-        line: error.line(),
-        column: error.column(),
-    };
-    let suffix = format!(" at line {} column {}", place.line, place.column);
-    let message = text.strip_suffix(&suffix).unwrap_or(&text);
-    Fault {
-        place: (place.line > 0).then_some(place),
-        ..Fault::new(FaultKind::Syntax, message)
-    }
-}
-
-/// Where a field's value begins in a JSON text, or the nearest one above it that can be found. Only for errors: it
-/// parses the text again for every step.
-fn locate(text: &[u8], path: &[Segment]) -> Option<Place> {
-    let mut at: &RawValue = serde_json::from_slice(text).ok()?;
-    for segment in path {
-        let below = match segment {
-            Segment::Field(name) | Segment::Key(name) => {
-                let fields: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_str(at.get()).ok()?;
-                fields.get(name.as_str()).copied()
-            }
-            Segment::Index(index) => {
-                let items: Vec<&RawValue> = serde_json::from_str(at.get()).ok()?;
-                items.get(*index).copied()
-            }
-        };
-        match below {
-            Some(value) => at = value,
-            None => break,
-        }
-    }
-    // The raw values borrow from the text, so that their addresses tell their places.
-    let offset = (at.get().as_ptr() as usize).checked_sub(text.as_ptr() as usize)?;
-    let before = std::str::from_utf8(text.get(..offset)?).ok()?;
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().map_or(0, |last| last.chars().count()) + 1;
-    Some(Place { line, column })
-}
-
-/// Looks for `apiVersion` and `kind`, and stops when it has both.
+/// What is said of an object before anything else is known of it.
 #[derive(Default)]
-struct Probe {
+struct TypeMeta {
     api_version: Option<String>,
     kind: Option<String>,
 }
 
-impl Probe {
-    fn is_complete(&self) -> bool {
-        self.api_version.is_some() && self.kind.is_some()
+impl TypeMeta {
+    /// Looks for `apiVersion` and `kind`, and stops when it has both.
+    fn find(mut source: Scanner<'_>) -> Fallible<Self> {
+        let mut found = Self::default();
+        source.object()?;
+        let mut first = true;
+        while found.api_version.is_none() || found.kind.is_none() {
+            let Some(key) = source.key(&mut first)? else { break };
+            let text = match &*key {
+                "apiVersion" => &mut found.api_version,
+                "kind" => &mut found.kind,
+                _ => {
+                    source.skip()?;
+                    continue;
+                }
+            };
+            let at = source.offset();
+            match source.token()? {
+                Token::Text(value) => *text = Some(value.into_owned()),
+                // What else it is the reader would name; nobody can say of what.
+                _ => source.skip_from(at)?,
+            }
+        }
+        Ok(found)
     }
 
     fn number(&self) -> Result<u32, Fault> {
@@ -286,30 +239,6 @@ impl Probe {
                 let message = format!("no kind \"{kind}\" in version \"{api_version}\" is served here");
                 *Fault::boxed(FaultKind::UnknownKind, message).below(Segment::Field("kind".to_owned()))
             })
-    }
-}
-
-impl<'de> Visitor<'de> for &mut Probe {
-    type Value = ();
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(key) = map.next_key::<Cow<'_, str>>()? {
-            match &*key {
-                "apiVersion" => self.api_version = map.next_value()?,
-                "kind" => self.kind = map.next_value()?,
-                _ => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-            }
-            if self.is_complete() {
-                return Err(A::Error::custom("found"));
-            }
-        }
-        Ok(())
     }
 }
 

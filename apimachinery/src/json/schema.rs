@@ -5,8 +5,9 @@
 //!
 //! Invariant: a message's fields are sorted by JSON name, and an index into them fits the `u128` of fields seen.
 
+use super::buffer::Padded;
 use crate::kinds;
-use prost::encoding::{WireType, encode_key};
+use prost::encoding::WireType;
 use prost_reflect::{
     Cardinality, DescriptorPool, ExtensionDescriptor, FieldDescriptor, Kind as ProtoKind, MessageDescriptor,
     Value,
@@ -77,13 +78,15 @@ pub(super) enum Shape {
 pub(super) struct Field {
     /// As JSON spells it.
     pub(super) name: String,
-    /// `"name":`, ready to be written.
-    pub(super) quoted: String,
+    /// `,"name":` and `"name":`, ready to be written: the first field goes without the comma.
+    pub(super) quoted: [Padded; 2],
     pub(super) number: u32,
     /// The number of the inlined message that holds the field; 0 when the message itself holds it.
     pub(super) outer: u32,
-    /// The wire key, encoded.
-    pub(super) key: Vec<u8>,
+    /// What precedes a value on the wire: number and wire type.
+    pub(super) tag: u32,
+    /// Where the field stands in a canonical encoding: by the number of what holds it, then by its own.
+    pub(super) order: u32,
     /// The values; for a map those of its entries.
     pub(super) kind: Kind,
     pub(super) shape: Shape,
@@ -91,17 +94,6 @@ pub(super) struct Field {
     pub(super) always: bool,
     /// Empty is different from absent (a pointer in Go).
     pub(super) presence: bool,
-}
-
-impl Field {
-    /// Where the field stands in a canonical encoding: by the number of what holds it, then by its own.
-    pub(super) fn order(&self) -> u32 {
-        if self.outer == 0 {
-            self.number << 16
-        } else {
-            self.outer << 16 | self.number
-        }
-    }
 }
 
 /// What a wire number stands for.
@@ -136,6 +128,21 @@ pub(super) struct Union {
     pub(super) object: Option<u16>,
     pub(super) list: Option<u16>,
     pub(super) bool: Option<u16>,
+}
+
+/// The forms of value that unions tell apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    Object,
+    List,
+    Bool,
+}
+
+/// Which field of a union takes a value.
+pub(super) struct Chosen<'s> {
+    pub(super) field: &'s Field,
+    /// The union's bool, which is true where another field is set.
+    pub(super) also: Option<&'s Field>,
 }
 
 /// One message of the schema: everything that the transcoder has to know about it.
@@ -182,21 +189,45 @@ impl Message {
         &self.full_name
     }
 
+    /// Which field of a union takes a value of this form, if any does.
+    pub(super) fn chosen(&self, form: Form) -> Option<Chosen<'_>> {
+        let union = self.union?;
+        let at = |index: u16| &self.fields[usize::from(index)];
+        let field = at(match form {
+            Form::Object => union.object,
+            Form::List => union.list,
+            Form::Bool => union.bool,
+        }?);
+        let also = union.bool.map(at).filter(|_| form != Form::Bool);
+        Some(Chosen { field, also })
+    }
+
     /// The index of the field that JSON calls `name`.
     pub(super) fn field_index(&self, name: &str) -> Option<u16> {
         self.names.find(&self.fields, name)
     }
 }
 
-/// A hash table from JSON names to fields, made for a handful of short names: hashing looks at four bytes.
+/// A hash table from JSON names to fields. Names are told apart by their first and last eight bytes; only longer ones
+/// than both together are compared as a whole.
 #[derive(Debug)]
 struct NameTable {
-    /// The name's hash and the field's index.
-    slots: Vec<(u32, u16)>,
+    slots: Vec<Slot>,
     mask: usize,
 }
 
-const FREE: (u32, u16) = (0, u16::MAX);
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    words: (u64, u64),
+    len: u32,
+    index: u16,
+}
+
+const FREE: Slot = Slot {
+    words: (0, 0),
+    len: u32::MAX,
+    index: 0,
+};
 
 impl NameTable {
     fn new(fields: &[Field]) -> Self {
@@ -206,41 +237,60 @@ impl NameTable {
             mask: size - 1,
         };
         for (index, field) in fields.iter().enumerate() {
-            let hash = name_hash(&field.name);
-            let mut slot = hash as usize & table.mask;
-            while table.slots[slot] != FREE {
+            let words = words(field.name.as_bytes());
+            let mut slot = hash(words) & table.mask;
+            while table.slots[slot].len != FREE.len {
                 slot = (slot + 1) & table.mask;
             }
-            table.slots[slot] = (hash, index as u16);
+            table.slots[slot] = Slot {
+                words,
+                len: field.name.len() as u32,
+                index: index as u16,
+            };
         }
         table
     }
 
+    #[inline]
     fn find(&self, fields: &[Field], name: &str) -> Option<u16> {
-        let hash = name_hash(name);
-        let mut slot = hash as usize & self.mask;
+        let words = words(name.as_bytes());
+        let mut slot = hash(words) & self.mask;
         loop {
-            let (found, index) = self.slots[slot];
-            if (found, index) == FREE {
-                return None;
+            let found = &self.slots[slot];
+            if found.words == words
+                && found.len as usize == name.len()
+                && (name.len() <= 16 || fields[usize::from(found.index)].name == name)
+            {
+                return Some(found.index);
             }
-            if found == hash && fields[usize::from(index)].name == name {
-                return Some(index);
+            if found.len == FREE.len {
+                return None;
             }
             slot = (slot + 1) & self.mask;
         }
     }
 }
 
-fn name_hash(name: &str) -> u32 {
-    let bytes = name.as_bytes();
-    let (Some(&first), Some(&last)) = (bytes.first(), bytes.last()) else {
-        return 0;
-    };
-    let middle = bytes[bytes.len() / 2];
-    let mixed = u32::from_le_bytes([first, middle, last, bytes.len() as u8]);
-    let spread = mixed.wrapping_mul(0x9E37_79B1);
-    spread ^ spread >> 15
+/// The first and the last eight bytes of a name; they overlap in short ones.
+#[inline]
+fn words(name: &[u8]) -> (u64, u64) {
+    if let (Some(first), Some(last)) = (name.first_chunk(), name.last_chunk()) {
+        (u64::from_le_bytes(*first), u64::from_le_bytes(*last))
+    } else if let (Some(first), Some(last)) = (name.first_chunk(), name.last_chunk()) {
+        (
+            u32::from_le_bytes(*first).into(),
+            u32::from_le_bytes(*last).into(),
+        )
+    } else {
+        let word = name.iter().fold(0, |word, &byte| word << 8 | u64::from(byte));
+        (word, 0)
+    }
+}
+
+#[inline]
+fn hash((first, last): (u64, u64)) -> usize {
+    let spread = (first ^ last.rotate_left(29)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    (spread >> 40) as usize
 }
 
 /// Every message that can be transcoded.
@@ -401,14 +451,17 @@ fn compile_field(
     } else {
         kind.wire_type()
     };
-    let mut key = Vec::new();
-    encode_key(field.number(), wire_type, &mut key);
+    let number = field.number();
     Field {
         name: field.json_name().to_owned(),
-        quoted: format!("\"{}\":", field.json_name()),
-        number: field.number(),
+        quoted: [",", ""].map(|comma| Padded::new(&format!("{comma}\"{}\":", field.json_name()))),
+        number,
         outer,
-        key,
+        tag: number << 3 | wire_type as u32,
+        order: match outer {
+            0 => number << 16,
+            outer => outer << 16 | number,
+        },
         kind,
         shape,
         always: flags.always,

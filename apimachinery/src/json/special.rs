@@ -2,13 +2,15 @@
 //!
 //! Invariant: what `write_*` prints, `parse_*` reads back.
 
-use jiff::fmt::temporal::{DateTimeParser, DateTimePrinter};
+use super::buffer::Buffer;
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::fmt::temporal::DateTimeParser;
+use jiff::tz::Offset;
 
 /// 0001-01-01T00:00:00Z and 9999-12-31T23:59:59Z: what RFC 3339 can say.
 const TIME_RANGE: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
 
-const SECONDS: DateTimePrinter = DateTimePrinter::new().precision(Some(0));
-const MICROSECONDS: DateTimePrinter = DateTimePrinter::new().precision(Some(6));
 static PARSER: DateTimeParser = DateTimeParser::new();
 
 /// Whether a timestamp can be written in RFC 3339.
@@ -17,23 +19,43 @@ pub(super) fn is_time(seconds: i64, nanos: i32) -> bool {
 }
 
 /// Appends `"2026-01-02T03:04:05Z"`, or with six more digits. False, and nothing appended, when it cannot be written.
-pub(super) fn write_time(seconds: i64, nanos: i32, micro: bool, out: &mut Vec<u8>) -> bool {
+pub(super) fn write_time(seconds: i64, nanos: i32, micro: bool, out: &mut Buffer) -> bool {
     if !is_time(seconds, nanos) {
         return false;
     }
-    let nanos = if micro { nanos } else { 0 };
-    let Ok(time) = jiff::Timestamp::new(seconds, nanos) else {
+    let Ok(time) = Timestamp::from_second(seconds) else {
         return false;
     };
-    let printer = if micro { &MICROSECONDS } else { &SECONDS };
-    out.push(b'"');
-    let written = printer.print_timestamp(&time, &mut *out).is_ok();
-    out.push(b'"');
-    written
+    let time = Offset::UTC.to_datetime(time);
+    let mut text = *b"\"0000-00-00T00:00:00.000000Z\"";
+    put_digits(&mut text[1..5], time.year() as u32);
+    put_digits(&mut text[6..8], time.month() as u32);
+    put_digits(&mut text[9..11], time.day() as u32);
+    put_digits(&mut text[12..14], time.hour() as u32);
+    put_digits(&mut text[15..17], time.minute() as u32);
+    put_digits(&mut text[18..20], time.second() as u32);
+    if micro {
+        put_digits(&mut text[21..27], nanos as u32 / 1000);
+        out.put(&text);
+    } else {
+        text[20..22].copy_from_slice(b"Z\"");
+        out.put(&text[..22]);
+    }
+    true
+}
+
+fn put_digits(digits: &mut [u8], mut number: u32) {
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + (number % 10) as u8;
+        number /= 10;
+    }
 }
 
 /// Reads RFC 3339. A time keeps no fraction, a micro time keeps six digits of it, as upstream does.
 pub(super) fn parse_time(text: &str, micro: bool) -> Option<(i64, i32)> {
+    if let Some(seconds) = plain_time(text.as_bytes()) {
+        return is_time(seconds, 0).then_some((seconds, 0));
+    }
     // jiff reads more than RFC 3339 allows: spaces for the T, no seconds, a zone's name.
     let bytes = text.as_bytes();
     let shape = bytes.get(..19)?;
@@ -55,6 +77,41 @@ pub(super) fn parse_time(text: &str, micro: bool) -> Option<(i64, i32)> {
     let nanos = total.rem_euclid(1_000_000_000) as i32;
     let nanos = if micro { nanos / 1000 * 1000 } else { 0 };
     is_time(seconds, nanos).then_some((seconds, nanos))
+}
+
+/// Reads a time as [`write_time`] writes it, which nearly all are. `None` says nothing: the text may be a time all the same.
+fn plain_time(text: &[u8]) -> Option<i64> {
+    let text: &[u8; 20] = text.try_into().ok()?;
+    let separators = [
+        (4, b'-'),
+        (7, b'-'),
+        (10, b'T'),
+        (13, b':'),
+        (16, b':'),
+        (19, b'Z'),
+    ];
+    if separators.iter().any(|&(at, byte)| text[at] != byte) {
+        return None;
+    }
+    let number = |digits: &[u8]| {
+        digits.iter().try_fold(0, |number: i16, digit| {
+            digit
+                .is_ascii_digit()
+                .then(|| number * 10 + i16::from(digit - b'0'))
+        })
+    };
+    let two = |at: usize| number(&text[at..at + 2]).map(|number| number as i8);
+    let time = DateTime::new(
+        number(&text[..4])?,
+        two(5)?,
+        two(8)?,
+        two(11)?,
+        two(14)?,
+        two(17)?,
+        0,
+    )
+    .ok()?;
+    Offset::UTC.to_timestamp(time).ok().map(Timestamp::as_second)
 }
 
 /// Units of Go's durations, in nanoseconds. Two spellings of a microsecond are read.
@@ -148,9 +205,9 @@ mod tests {
     use proptest::prelude::*;
 
     fn time(seconds: i64, nanos: i32, micro: bool) -> String {
-        let mut out = Vec::new();
+        let mut out = Buffer::behind(Vec::new(), 0);
         assert!(write_time(seconds, nanos, micro, &mut out));
-        String::from_utf8(out).unwrap()
+        String::from_utf8(out.into_vec()).unwrap()
     }
 
     #[test]
@@ -165,8 +222,13 @@ mod tests {
         );
         assert_eq!(time(-1, 500_000_000, true), "\"1969-12-31T23:59:59.500000Z\"");
         assert_eq!(time(-62_135_596_800, 0, false), "\"0001-01-01T00:00:00Z\"");
-        assert!(!write_time(i64::MAX, 0, false, &mut Vec::new()));
-        assert!(!write_time(0, -1, false, &mut Vec::new()));
+        assert!(!write_time(
+            i64::MAX,
+            0,
+            false,
+            &mut Buffer::behind(Vec::new(), 0)
+        ));
+        assert!(!write_time(0, -1, false, &mut Buffer::behind(Vec::new(), 0)));
     }
 
     #[test]
@@ -229,6 +291,12 @@ mod tests {
         #[test]
         fn every_time_survives_its_text(seconds in TIME_RANGE, micros in 0..1_000_000_i32) {
             let text = time(seconds, micros * 1000, true);
+            let printed = Timestamp::new(seconds, micros * 1000).unwrap();
+            prop_assert_eq!(&text, &format!("\"{printed:.6}\""));
+            let plain = text.trim_matches('"');
+            let plain = format!("{}Z", &plain[..19]);
+            prop_assert_eq!(parse_time(&plain, false), Some((seconds, 0)));
+            prop_assert_eq!(plain_time(plain.as_bytes()), Some(seconds));
             prop_assert_eq!(parse_time(text.trim_matches('"'), true), Some((seconds, micros * 1000)));
         }
 

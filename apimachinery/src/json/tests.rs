@@ -210,16 +210,10 @@ fn numbers_are_integers_that_fit_and_never_strings() {
     assert_eq!(number("-2147483648"), []);
     assert_eq!(number("2147483648"), narrow);
     assert_eq!(number("9223372036854775807"), narrow);
-    assert_eq!(number("9223372036854775808"), both(FaultKind::InvalidValue));
-    for value in [
-        "1.0",
-        "1e3",
-        "\"1\"",
-        "true",
-        "[1]",
-        "{}",
-        "123456789012345678901234567890",
-    ] {
+    for value in ["9223372036854775808", "123456789012345678901234567890"] {
+        assert_eq!(number(value), both(FaultKind::InvalidValue), "{value}");
+    }
+    for value in ["1.0", "1e3", "\"1\"", "true", "[1]", "{}"] {
         assert_eq!(number(value), both(FaultKind::WrongType), "{value}");
     }
 }

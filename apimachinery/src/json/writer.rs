@@ -5,11 +5,14 @@
 //!
 //! Invariant: what is appended is valid JSON, or an error is returned and the rest of the buffer is rubbish.
 
+use super::buffer::Buffer;
 use super::fault::{Fallible, Fault, FaultKind, Segment};
 use super::raw;
+use super::scanner::escape;
 use super::schema::{self, Field, Kind, MAX_DEPTH, Message, Shape, Target};
 use super::special;
-use super::wire::{self, IntOrString, Payload};
+use super::wire::{self, IntOrString};
+use crate::wire::{Fields, Value, varint};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -17,20 +20,32 @@ use base64::engine::general_purpose::STANDARD;
 #[derive(Clone, Copy)]
 struct Record<'a> {
     field: u16,
-    payload: Payload<'a>,
+    value: Value<'a>,
 }
 
 /// Appends the JSON of a message that stands alone.
 pub(super) fn write(message: &'static Message, bytes: &[u8], out: &mut Vec<u8>) -> Fallible<()> {
+    // JSON is about twice as long as the wire's form.
+    let mut buffer = Buffer::behind(std::mem::take(out), bytes.len() * 2);
+    let written = write_to(message, bytes, &mut buffer);
+    *out = buffer.into_vec();
+    written
+}
+
+/// [`write`], to where something else was written already.
+pub(super) fn write_to(message: &'static Message, bytes: &[u8], out: &mut Buffer) -> Fallible<()> {
     Writer {
         out,
-        records: Vec::new(),
+        records: Vec::with_capacity(RECORDS),
     }
     .message(message, bytes, 0, true)
 }
 
+/// Room for the records of a usual object's messages, on the way to the deepest one.
+const RECORDS: usize = 64;
+
 struct Writer<'a, 'o> {
-    out: &'o mut Vec<u8>,
+    out: &'o mut Buffer,
     /// The records of every message that is being written, outermost first.
     records: Vec<Record<'a>>,
 }
@@ -60,7 +75,7 @@ impl<'a> Writer<'a, '_> {
         self.out.push(b'{');
         let empty = self.out.len();
         if alone && let Some(meta) = &message.type_meta {
-            self.out.extend_from_slice(meta.quoted.as_bytes());
+            self.out.put(meta.quoted.as_bytes());
         }
         let mut always = message.always.iter().copied().peekable();
         let mut at = base;
@@ -94,14 +109,15 @@ impl<'a> Writer<'a, '_> {
     }
 
     /// Finds the records of a message and of those inlined in it.
-    fn collect(&mut self, targets: &[Target], mut bytes: &'a [u8]) -> Fallible<()> {
-        while let Some((number, payload)) = wire::next_record(&mut bytes)? {
-            match schema::target(targets, number) {
+    fn collect(&mut self, targets: &[Target], bytes: &'a [u8]) -> Fallible<()> {
+        for found in Fields::new(bytes) {
+            let found = found?;
+            match schema::target(targets, found.number) {
                 Target::Field(field) => self.records.push(Record {
                     field: *field,
-                    payload,
+                    value: found.value,
                 }),
-                Target::Inline(inner) => self.collect(inner, payload.bytes()?)?,
+                Target::Inline(inner) => self.collect(inner, wire::bytes(found.value)?)?,
                 Target::Unknown => {}
             }
         }
@@ -109,17 +125,15 @@ impl<'a> Writer<'a, '_> {
     }
 
     fn key(&mut self, field: &Field, empty: usize) {
-        if self.out.len() > empty {
-            self.out.push(b',');
-        }
-        self.out.extend_from_slice(field.quoted.as_bytes());
+        let is_first = self.out.len() == empty;
+        self.out.put_padded(&field.quoted[usize::from(is_first)]);
     }
 
     /// Writes a field that JSON prints although there is nothing in it, as Go prints its zero value.
     fn absent(&mut self, field: &Field, empty: usize, depth: usize) -> Fallible<()> {
         self.key(field, empty);
         if field.presence || field.shape != Shape::Single {
-            self.out.extend_from_slice(b"null");
+            self.out.put(b"null");
             return Ok(());
         }
         self.zero(field.kind, depth)
@@ -136,7 +150,7 @@ impl<'a> Writer<'a, '_> {
             Kind::Union(index) => return self.union(schema::message(index), &[], depth + 1),
             Kind::Message(index) => return self.message(schema::message(index), &[], depth + 1, false),
         };
-        self.out.extend_from_slice(text);
+        self.out.put(text);
         Ok(())
     }
 
@@ -152,17 +166,17 @@ impl<'a> Writer<'a, '_> {
         self.key(field, empty);
         match field.shape {
             Shape::Single => {
-                let payload = self.records[end - 1].payload;
+                let value = self.records[end - 1].value;
                 if let Kind::Message(index) = field.kind {
                     if end - at > 1 {
                         self.merged(index, at, end, depth)?;
                         return Ok(true);
                     }
-                    if !field.presence && payload.bytes()?.is_empty() {
+                    if !field.presence && wire::bytes(value)?.is_empty() {
                         return Ok(false);
                     }
                 }
-                self.single(field, payload, depth)
+                self.single(field, value, depth)
             }
             Shape::List => {
                 self.items(field, at, end, depth)?;
@@ -175,18 +189,18 @@ impl<'a> Writer<'a, '_> {
         }
     }
 
-    fn single(&mut self, field: &'static Field, payload: Payload<'a>, depth: usize) -> Fallible<bool> {
+    fn single(&mut self, field: &'static Field, value: Value<'a>, depth: usize) -> Fallible<bool> {
         // A time without any bytes is Go's zero time, which JSON does not know.
         let is_zero = match field.kind {
-            Kind::Bool | Kind::Int32 | Kind::Int64 => payload.varint()? == 0 && !field.presence,
-            Kind::Time | Kind::MicroTime => payload.bytes()?.is_empty(),
-            Kind::Raw => wire::raw_of(payload.bytes()?)?.is_empty(),
-            Kind::Double => payload.double()?.to_bits() == 0 && !field.presence,
+            Kind::Bool | Kind::Int32 | Kind::Int64 => wire::varint(value)? == 0 && !field.presence,
+            Kind::Time | Kind::MicroTime => wire::bytes(value)?.is_empty(),
+            Kind::Raw => wire::raw_of(wire::bytes(value)?)?.is_empty(),
+            Kind::Double => wire::double(value)?.to_bits() == 0 && !field.presence,
             Kind::Message(_) | Kind::Union(_) => false,
-            _ => payload.bytes()?.is_empty() && !field.presence,
+            _ => wire::bytes(value)?.is_empty() && !field.presence,
         };
         if !is_zero {
-            self.value(field.kind, payload, depth)?;
+            self.value(field.kind, value, depth)?;
         }
         Ok(!is_zero)
     }
@@ -195,7 +209,7 @@ impl<'a> Writer<'a, '_> {
     fn merged(&mut self, index: u16, at: usize, end: usize, depth: usize) -> Fallible<()> {
         let mut joined = Vec::new();
         for record in &self.records[at..end] {
-            joined.extend_from_slice(record.payload.bytes()?);
+            joined.extend_from_slice(wire::bytes(record.value)?);
         }
         let mut inner = Writer {
             out: self.out,
@@ -207,23 +221,23 @@ impl<'a> Writer<'a, '_> {
     fn item(
         &mut self,
         field: &Field,
-        payload: Payload<'a>,
+        value: Value<'a>,
         first: usize,
         index: usize,
         depth: usize,
     ) -> Fallible<()> {
         // A list of numbers may come packed, whatever the schema says.
-        if let (Payload::Bytes(mut packed), Kind::Bool | Kind::Int32 | Kind::Int64) = (payload, field.kind) {
+        if let (Value::Bytes(mut packed), Kind::Bool | Kind::Int32 | Kind::Int64) = (value, field.kind) {
             while !packed.is_empty() {
-                let number = wire::varint(&mut packed)?;
-                self.item(field, Payload::Varint(number), first, index, depth)?;
+                let number = varint(&mut packed)?;
+                self.item(field, Value::Varint(number), first, index, depth)?;
             }
             return Ok(());
         }
         if self.out.len() > first {
             self.out.push(b',');
         }
-        self.value(field.kind, payload, depth)
+        self.value(field.kind, value, depth)
             .map_err(|fault| fault.below(Segment::Index(index)))
     }
 
@@ -232,7 +246,7 @@ impl<'a> Writer<'a, '_> {
         self.out.push(b'{');
         let mut last_key: Option<&str> = None;
         for i in at..end {
-            let (key, value) = wire::entry_of(self.records[i].payload.bytes()?)?;
+            let (key, value) = wire::entry_of(wire::bytes(self.records[i].value)?)?;
             if last_key.is_some_and(|last| last >= key) {
                 self.out.truncate(start);
                 return self.unsorted_map(field, at, end, depth);
@@ -248,7 +262,7 @@ impl<'a> Writer<'a, '_> {
     fn unsorted_map(&mut self, field: &Field, at: usize, end: usize, depth: usize) -> Fallible<()> {
         let mut entries = std::collections::BTreeMap::new();
         for record in &self.records[at..end] {
-            let (key, value) = wire::entry_of(record.payload.bytes()?)?;
+            let (key, value) = wire::entry_of(wire::bytes(record.value)?)?;
             entries.insert(key, value);
         }
         self.out.push(b'{');
@@ -263,7 +277,7 @@ impl<'a> Writer<'a, '_> {
         &mut self,
         field: &Field,
         key: &str,
-        value: Option<Payload<'a>>,
+        value: Option<Value<'a>>,
         first: bool,
         depth: usize,
     ) -> Fallible<()> {
@@ -277,7 +291,7 @@ impl<'a> Writer<'a, '_> {
             Some(value) => self.value(field.kind, value, depth),
             // Go reads an entry without a value as empty bytes, not as none.
             None if field.kind == Kind::Bytes => {
-                self.out.extend_from_slice(b"\"\"");
+                self.out.put(b"\"\"");
                 Ok(())
             }
             None => self.zero(field.kind, depth),
@@ -285,46 +299,50 @@ impl<'a> Writer<'a, '_> {
         .map_err(|fault| fault.below(Segment::Key(key.to_owned())))
     }
 
-    fn value(&mut self, kind: Kind, payload: Payload<'a>, depth: usize) -> Fallible<()> {
+    fn value(&mut self, kind: Kind, value: Value<'a>, depth: usize) -> Fallible<()> {
         match kind {
             Kind::Bool => {
-                let text: &[u8] = if payload.varint()? == 0 { b"false" } else { b"true" };
-                self.out.extend_from_slice(text);
+                let text: &[u8] = if wire::varint(value)? == 0 {
+                    b"false"
+                } else {
+                    b"true"
+                };
+                self.out.put(text);
             }
-            Kind::Int32 => write_number(i64::from(payload.varint()? as i32), self.out),
-            Kind::Int64 => write_number(payload.varint()? as i64, self.out),
-            Kind::Double => write_double(payload.double()?, self.out),
-            Kind::String => write_text(payload.bytes()?, self.out)?,
-            Kind::Bytes => write_base64(payload.bytes()?, self.out),
-            Kind::Quantity => match wire::text_of(payload.bytes()?)? {
-                "" => self.out.extend_from_slice(b"\"0\""),
+            Kind::Int32 => write_number(i64::from(wire::varint(value)? as i32), self.out),
+            Kind::Int64 => write_number(wire::varint(value)? as i64, self.out),
+            Kind::Double => write_double(wire::double(value)?, self.out),
+            Kind::String => write_text(wire::bytes(value)?, self.out)?,
+            Kind::Bytes => write_base64(wire::bytes(value)?, self.out),
+            Kind::Quantity => match wire::text_of(wire::bytes(value)?)? {
+                "" => self.out.put(b"\"0\""),
                 text => write_string(text, self.out),
             },
-            Kind::IntOrString => match wire::int_or_string_of(payload.bytes()?)? {
+            Kind::IntOrString => match wire::int_or_string_of(wire::bytes(value)?)? {
                 IntOrString::Int(number) => write_number(i64::from(number), self.out),
                 IntOrString::Text(text) => write_string(text, self.out),
             },
             Kind::Time | Kind::MicroTime => {
-                let bytes = payload.bytes()?;
+                let bytes = wire::bytes(value)?;
                 let (seconds, nanos) = wire::time_of(bytes)?;
                 if bytes.is_empty() {
-                    self.out.extend_from_slice(b"null");
+                    self.out.put(b"null");
                 } else {
                     special::write_time(seconds, nanos, kind == Kind::MicroTime, self.out);
                 }
             }
             Kind::Duration => {
-                let nanos = wire::number_of(payload.bytes()?)?;
+                let nanos = wire::number_of(wire::bytes(value)?)?;
                 write_string(&special::format_duration(nanos), self.out);
             }
-            Kind::Raw => match wire::raw_of(payload.bytes()?)? {
-                [] => self.out.extend_from_slice(b"null"),
+            Kind::Raw => match wire::raw_of(wire::bytes(value)?)? {
+                [] => self.out.put(b"null"),
                 json => raw::copy(json, depth + 1, self.out)?,
             },
             Kind::Message(index) => {
-                self.message(schema::message(index), payload.bytes()?, depth + 1, false)?;
+                self.message(schema::message(index), wire::bytes(value)?, depth + 1, false)?;
             }
-            Kind::Union(index) => self.union(schema::message(index), payload.bytes()?, depth + 1)?,
+            Kind::Union(index) => self.union(schema::message(index), wire::bytes(value)?, depth + 1)?,
         }
         Ok(())
     }
@@ -353,12 +371,12 @@ impl<'a> Writer<'a, '_> {
                         self.merged(inner, at, end, depth)?;
                     }
                     _ if field.shape == Shape::List => self.items(field, at, end, depth)?,
-                    kind => self.value(kind, self.records[end - 1].payload, depth)?,
+                    kind => self.value(kind, self.records[end - 1].value, depth)?,
                 }
             }
-            None if union.bool.is_some() => self.out.extend_from_slice(b"false"),
-            None if union.object.is_some() => self.out.extend_from_slice(b"null"),
-            None => self.out.extend_from_slice(b"[]"),
+            None if union.bool.is_some() => self.out.put(b"false"),
+            None if union.object.is_some() => self.out.put(b"null"),
+            None => self.out.put(b"[]"),
         }
         self.records.truncate(base);
         Ok(())
@@ -368,55 +386,56 @@ impl<'a> Writer<'a, '_> {
         self.out.push(b'[');
         let first = self.out.len();
         for i in at..end {
-            let payload = self.records[i].payload;
-            self.item(field, payload, first, i - at, depth)?;
+            let value = self.records[i].value;
+            self.item(field, value, first, i - at, depth)?;
         }
         self.out.push(b']');
         Ok(())
     }
 }
 
-fn write_number(number: i64, out: &mut Vec<u8>) {
-    serde_json::to_writer(out, &number).expect("a number goes into memory");
+fn write_number(number: i64, out: &mut Buffer) {
+    out.put(itoa::Buffer::new().format(number).as_bytes());
 }
 
 /// As Go prints it: whole numbers without a fraction.
-pub(super) fn write_double(number: f64, out: &mut Vec<u8>) {
+pub(super) fn write_double(number: f64, out: &mut Buffer) {
     /// Every whole number up to here is a double.
     const EXACT: f64 = 9_007_199_254_740_992.0;
     let is_negative_zero = number == 0.0 && number.is_sign_negative();
     if number.fract() == 0.0 && number.abs() <= EXACT && !is_negative_zero {
         write_number(number as i64, out);
     } else {
-        serde_json::to_writer(out, &number).expect("a number goes into memory");
+        out.put(&serde_json::to_vec(&number).expect("a finite number is printable"));
     }
 }
 
-/// Appends a string that need not be UTF-8. Nearly all of Kubernetes' strings are printable ASCII without quotes, and
-/// one look at the bytes tells.
-fn write_text(bytes: &[u8], out: &mut Vec<u8>) -> Fallible<()> {
-    let is_plain = |b: u8| (0x20..0x80).contains(&b) && b != b'"' && b != b'\\';
-    // No early exit: the loop then compares many bytes at once.
-    if bytes.iter().fold(true, |plain, &b| plain & is_plain(b)) {
-        out.reserve(bytes.len() + 2);
-        out.push(b'"');
-        out.extend_from_slice(bytes);
-        out.push(b'"');
-        return Ok(());
+/// Appends a string that need not be UTF-8. Nearly all of Kubernetes' strings are plain ASCII, and copying them tells.
+#[inline]
+fn write_text(bytes: &[u8], out: &mut Buffer) -> Fallible<()> {
+    if !out.put_quoted(bytes) {
+        write_escaped(wire::utf8(bytes)?, out);
     }
-    write_string(Payload::Bytes(bytes).text()?, out);
     Ok(())
 }
 
-pub(super) fn write_string(text: &str, out: &mut Vec<u8>) {
-    serde_json::to_writer(out, text).expect("a string goes into memory");
+pub(super) fn write_string(text: &str, out: &mut Buffer) {
+    if !out.put_quoted(text.as_bytes()) {
+        write_escaped(text, out);
+    }
 }
 
-fn write_base64(bytes: &[u8], out: &mut Vec<u8>) {
+fn write_escaped(text: &str, out: &mut Buffer) {
     out.push(b'"');
-    let start = out.len();
-    out.resize(start + bytes.len().div_ceil(3) * 4, 0);
-    let written = STANDARD.encode_slice(bytes, &mut out[start..]);
-    debug_assert_eq!(written, Ok(out.len() - start));
+    escape(text, &mut |piece| out.put(piece.as_bytes()));
+    out.push(b'"');
+}
+
+fn write_base64(bytes: &[u8], out: &mut Buffer) {
+    out.push(b'"');
+    let room = out.take(bytes.len().div_ceil(3) * 4);
+    let length = room.len();
+    let written = STANDARD.encode_slice(bytes, room);
+    debug_assert_eq!(written, Ok(length));
     out.push(b'"');
 }
