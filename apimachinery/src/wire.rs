@@ -7,6 +7,7 @@
 //! - [`Fields`]: the fields of one message, in the order in which they are encoded.
 //! - [`MetaView`]: an object's metadata.
 //! - [`FieldPath`]: one scalar by its path, `spec.nodeName`, for field selectors.
+//! - [`metadata`]: all of an object's metadata, encoded.
 //! - [`with_resource_version`], [`without_resource_version`].
 //!
 //! Protobuf allows what prost never writes: fields in any order, a message in several pieces that merge, a scalar
@@ -21,6 +22,7 @@ pub use path::{FieldPath, PathError};
 
 use bytes::Bytes;
 use prost::encoding::{encode_varint, encoded_len_varint};
+use std::borrow::Cow;
 
 /// `metadata` in every kind of object.
 const METADATA: u32 = 1;
@@ -188,6 +190,22 @@ fn long_varint(bytes: &mut &[u8]) -> Result<u64, WireError> {
         }
     }
     Err(WireError::Truncated)
+}
+
+/// The encoded metadata of an object of any kind; empty where it has none.
+pub fn metadata(object: &[u8]) -> Result<Cow<'_, [u8]>, WireError> {
+    let mut found = Cow::Borrowed(&[][..]);
+    for field in Fields::new(object) {
+        let field = field?;
+        if field.number == METADATA {
+            // Pieces of a message merge, which is reading them one after the other.
+            match found.is_empty() {
+                true => found = Cow::Borrowed(field.bytes()?),
+                false => found.to_mut().extend_from_slice(field.bytes()?),
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// The object with `metadata.resourceVersion` set to `revision`, whatever it was before.

@@ -3,7 +3,7 @@
 use super::Api;
 use super::encodings::VersionKey;
 use super::media::{Form, Format, Shape, not_acceptable};
-use super::table;
+use super::{partial, table, views};
 use crate::registry::Resource;
 use crate::registry::errors::{self, Result};
 use apimachinery::json::{Fault, Message, yaml};
@@ -27,7 +27,7 @@ const STATUS: &str = "k8s.io.apimachinery.pkg.apis.meta.v1.Status";
 pub(crate) struct Shown<'a> {
     /// What it is an object of.
     pub(crate) resource: &'a Resource,
-    /// It.
+    /// It, as it is stored.
     pub(crate) object: &'a Object,
     /// Whether it is as it was stored, so that its text may be shared. A rehearsal's is not.
     pub(crate) stored: bool,
@@ -42,9 +42,16 @@ impl Api {
                 return Ok(body(form.format, code, envelope_of(shown)?));
             }
             Shape::Whole if shown.stored => self.json(shown.resource, shown.object)?,
-            Shape::Whole => json(shown.object)?,
-            Shape::Table(version) => table::of_object(shown, version, self)?,
-            Shape::Partial(version) => table::partial(shown, version)?,
+            Shape::Whole => json(shown)?,
+            Shape::Table(table) => table::of_object(shown, table, self)?,
+            Shape::Partial(version) if form.format == Format::Protobuf => {
+                return Ok(body(
+                    form.format,
+                    code,
+                    partial::envelope(&shown.object.bytes, version)?,
+                ));
+            }
+            Shape::Partial(version) => partial::json(&shown.object.bytes, version)?.into(),
         };
         printed(form, code, text)
     }
@@ -52,10 +59,15 @@ impl Api {
     /// The JSON of an object that is stored; made once.
     pub(crate) fn json(&self, resource: &Resource, object: &Object) -> Result<Bytes> {
         let meta = MetaView::parse(&object.bytes).map_err(|error| errors::internal(error.to_string()))?;
+        self.json_at(resource, object, meta.revision())
+    }
+
+    /// The JSON of an object that was stored at this revision; made once.
+    pub(crate) fn json_at(&self, resource: &Resource, object: &Object, revision: i64) -> Result<Bytes> {
         let key = VersionKey {
-            number: object.number,
+            number: views::number(resource, object),
             version: resource.info.version,
-            revision: meta.revision(),
+            revision,
             departed: false,
         };
         self.encodings
@@ -65,7 +77,8 @@ impl Api {
 }
 
 /// The JSON of an object.
-pub(crate) fn json(object: &Object) -> Result<Bytes> {
+pub(crate) fn json(shown: &Shown<'_>) -> Result<Bytes> {
+    let object = views::shown(shown.resource, shown.object)?;
     let mut text = Vec::with_capacity(object.bytes.len() * 2);
     apimachinery::json::to_json(object.number, &object.bytes, &mut text).map_err(|fault| unshown(&fault))?;
     Ok(text.into())
@@ -114,10 +127,11 @@ pub(crate) fn dress(headers: &mut HeaderMap, content_type: HeaderValue) {
 
 /// An object in Kubernetes' protobuf encoding.
 pub(crate) fn envelope_of(shown: &Shown<'_>) -> Result<Bytes> {
-    let message = Message::by_number(shown.object.number)
-        .ok_or_else(|| errors::internal(format!("no kind has the number {}", shown.object.number)))?;
+    let object = views::shown(shown.resource, shown.object)?;
+    let message = Message::by_number(object.number)
+        .ok_or_else(|| errors::internal(format!("no kind has the number {}", object.number)))?;
     let (api_version, kind) = message.type_meta().unwrap_or_default();
-    Ok(envelope(api_version, kind, &shown.object.bytes))
+    Ok(envelope(api_version, kind, &object.bytes))
 }
 
 /// Wraps an encoded message, so that a client knows what it is.

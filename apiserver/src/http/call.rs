@@ -1,7 +1,7 @@
 //! One request: what it names, what it asks for, who sends it. Everything but its body.
 
 use super::Api;
-use super::media::{self, Form};
+use super::media::{self, Form, Include, Shape};
 use super::path::Address;
 use super::query::Query;
 use crate::registry::errors::{self, Result};
@@ -59,12 +59,27 @@ impl Call {
 
     /// How the registry calls the kind.
     pub(crate) fn kind(&self) -> String {
-        self.resource.info.resource()
+        self.resource.stored().resource()
+    }
+
+    /// The field selector, as the registry understands it.
+    pub(crate) fn field_selector(&self) -> Result<String> {
+        let text = self.query.text("fieldSelector");
+        match self.resource.view {
+            Some(view) => view
+                .field_selector(text)
+                .map_err(|error| errors::bad_request(error.to_string())),
+            None => Ok(text.to_owned()),
+        }
     }
 
     /// The form of the answer.
     pub(crate) fn form(&self) -> Result<Form> {
-        media::negotiate(&self.headers, self.query.switch("pretty"))
+        let mut form = media::negotiate(&self.headers, self.query.switch("pretty"))?;
+        if let Shape::Table(table) = &mut form.shape {
+            table.include = Include::parse(self.query.text("includeObject"))?;
+        }
+        Ok(form)
     }
 
     /// Who writes, for the log: the program's name.

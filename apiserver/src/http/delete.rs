@@ -69,7 +69,7 @@ pub(crate) async fn collection(call: &Call, body: Body) -> Result<Response> {
         kind: call.kind(),
         namespace: call.namespace().to_owned(),
         label_selector: call.query.text("labelSelector").to_owned(),
-        field_selector: call.query.text("fieldSelector").to_owned(),
+        field_selector: call.field_selector()?,
         options: Some(options(call, body).await?),
     };
     call.api.registry.delete_collection(&call.caller(), asked).await?;

@@ -3,6 +3,7 @@
 //! An object at a revision never changes, so its text never grows stale: entries leave only to make room, oldest first.
 //! Bounded in bytes; what is larger than the whole cache is never kept.
 
+use apimachinery::convert;
 use apimachinery::json::{self, Fault};
 use bytes::Bytes;
 use std::collections::{HashMap, VecDeque};
@@ -61,14 +62,20 @@ impl Encodings {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The JSON of `object`, which is the version that `key` says.
-    pub(crate) fn json(&self, key: VersionKey, object: &[u8]) -> Result<Bytes, Fault> {
+    /// The JSON of `object`, as it is stored, which is the version that `key` says.
+    pub(crate) fn json(&self, key: VersionKey, object: &Bytes) -> Result<Bytes, Fault> {
         if let Some(text) = self.entries().texts.get(&key) {
             return Ok(text.clone());
         }
         // Made outside of the lock. Two that ask at once may both make it; the first one's stays.
         let mut text = Vec::with_capacity(object.len() * 2);
-        json::to_json(key.number, object, &mut text)?;
+        match convert::by_number(key.number) {
+            Some(view) => {
+                let converted = (view.to)(object).map_err(|error| Fault::syntax(error.to_string()))?;
+                json::to_json(key.number, &converted, &mut text)?;
+            }
+            None => json::to_json(key.number, object, &mut text)?,
+        }
         text.shrink_to_fit();
         Ok(self.keep(key, text.into()))
     }
@@ -109,10 +116,10 @@ mod tests {
         }
     }
 
-    fn object(name: &str) -> Vec<u8> {
+    fn object(name: &str) -> Bytes {
         let mut object = ConfigMap::default();
         object.metadata_mut().name = name.into();
-        object.encode_to_vec()
+        object.encode_to_vec().into()
     }
 
     #[test]
@@ -143,7 +150,7 @@ mod tests {
     #[test]
     fn what_is_no_object_is_an_error_and_not_kept() {
         let cache = Encodings::default();
-        assert!(cache.json(version(1), b"\xff").is_err());
+        assert!(cache.json(version(1), &Bytes::from_static(b"\xff")).is_err());
         assert!(cache.entries().texts.is_empty());
     }
 }

@@ -5,16 +5,18 @@
 mod body;
 mod options;
 
-use super::answer::{self, Shown};
+use super::answer;
 use super::call::Call;
 use super::media::{Format, Shape, not_acceptable};
-use super::table;
-use crate::registry::Listed;
+use super::{partial, table};
 use crate::registry::errors::Result;
+use crate::registry::{Item, Listed};
 use axum::http::StatusCode;
 use axum::response::Response;
+use bytes::Bytes;
 use options::ListOptions;
 use proto::Object;
+use proto::meta::v1::ListMeta;
 use proto::orrery::v1::ListRequest;
 use serde_json::{Value, json};
 
@@ -30,7 +32,7 @@ pub(crate) async fn list(call: &Call) -> Result<Response> {
             kind: call.kind(),
             namespace: call.namespace().to_owned(),
             label_selector: call.query.text("labelSelector").to_owned(),
-            field_selector: call.query.text("fieldSelector").to_owned(),
+            field_selector: call.field_selector()?,
             limit: options.limit,
             r#continue: call.query.text("continue").to_owned(),
             revision: options.exact,
@@ -38,31 +40,36 @@ pub(crate) async fn list(call: &Call) -> Result<Response> {
         .await?;
     match (form.shape, form.format) {
         (Shape::Whole, Format::Json) if !form.pretty => Ok(body::json(call, listed)),
-        (Shape::Whole, Format::Protobuf) => Ok(body::protobuf(call, listed)),
+        (Shape::Whole, Format::Protobuf) => body::protobuf(call, listed),
+        (Shape::Table(table), Format::Json) if !form.pretty => Ok(body::table(call, listed, table)),
+        (Shape::PartialList(version), Format::Protobuf) => {
+            let list = partial::list_envelope(&listed, &list_meta(&listed), version)?;
+            Ok(answer::body(form.format, StatusCode::OK, list))
+        }
         (Shape::Partial(_), _) => Err(not_acceptable()),
         (shape, _) => {
             let metadata = metadata(&listed);
-            let rows: Vec<Shown<'_>> = listed
-                .items
-                .iter()
-                .map(|item| shown(call, &item.object))
-                .collect();
             let text = match shape {
-                Shape::Table(version) => table::of_list(&rows, &metadata, version, &call.api)?,
-                Shape::PartialList(version) => table::partial_list(&rows, &metadata, version)?,
+                Shape::Table(table) => {
+                    let printer = table::Printer::new(&call.resource, table, &call.api);
+                    let row = |object: &Object, out: &mut Vec<u8>| printer.row(object, &call.api, out);
+                    joined(printer.head(&metadata, true), &listed.items, table::END, row)?
+                }
+                Shape::PartialList(version) => {
+                    let kind = "PartialObjectMetadataList";
+                    let head = body::head(kind, &partial::api_version(version), &metadata);
+                    let item =
+                        |object: &Object, out: &mut Vec<u8>| partial::put_json(&object.bytes, version, out);
+                    joined(head, &listed.items, body::END, item)?
+                }
                 Shape::Whole | Shape::Partial(_) => {
-                    let items = rows.iter().map(|row| {
-                        apimachinery::json::to_value(row.object.number, &row.object.bytes)
-                            .map_err(|fault| answer::unshown(&fault))
-                    });
-                    json!({
-                        "kind": call.resource.list_kind(),
-                        "apiVersion": call.resource.info.api_version(),
-                        "metadata": metadata,
-                        "items": items.collect::<Result<Vec<_>>>()?,
-                    })
-                    .to_string()
-                    .into()
+                    let api_version = call.resource.info.api_version();
+                    let head = body::head(&call.resource.list_kind(), &api_version, &metadata);
+                    let item = |object: &Object, out: &mut Vec<u8>| {
+                        out.extend_from_slice(&call.api.json(&call.resource, object)?);
+                        Ok(())
+                    };
+                    joined(head, &listed.items, body::END, item)?
                 }
             };
             answer::printed(form, StatusCode::OK, text)
@@ -70,11 +77,31 @@ pub(crate) async fn list(call: &Call) -> Result<Response> {
     }
 }
 
-fn shown<'a>(call: &'a Call, object: &'a Object) -> Shown<'a> {
-    Shown {
-        resource: &call.resource,
-        object,
-        stored: true,
+/// A text of items between commas.
+fn joined(
+    head: Vec<u8>,
+    items: &[Item],
+    end: &[u8],
+    put: impl Fn(&Object, &mut Vec<u8>) -> Result<()>,
+) -> Result<Bytes> {
+    let mut out = head;
+    for (i, item) in items.iter().enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        put(&item.object, &mut out)?;
+    }
+    out.extend_from_slice(end);
+    Ok(out.into())
+}
+
+/// The list's own metadata, as a message.
+fn list_meta(listed: &Listed) -> ListMeta {
+    ListMeta {
+        resource_version: listed.revision.to_string(),
+        remaining_item_count: listed.remaining.filter(|_| !listed.r#continue.is_empty()),
+        r#continue: listed.r#continue.clone(),
+        ..ListMeta::default()
     }
 }
 

@@ -32,12 +32,48 @@ impl Format {
 pub(crate) enum Shape {
     /// All of them.
     Whole,
-    /// The columns that `kubectl get` prints: `meta.k8s.io`'s Table, in this version.
-    Table(&'static str),
+    /// The columns that `kubectl get` prints: `meta.k8s.io`'s Table.
+    Table(TableForm),
     /// Their metadata: PartialObjectMetadata, in this version.
     Partial(&'static str),
     /// The metadata of each of a list: PartialObjectMetadataList, in this version.
     PartialList(&'static str),
+}
+
+/// How a Table is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TableForm {
+    /// Its version in `meta.k8s.io`.
+    pub(crate) version: &'static str,
+    /// What of the object is in a row beside its cells.
+    pub(crate) include: Include,
+}
+
+/// What of an object is in a row of a Table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Include {
+    /// Nothing.
+    None,
+    /// Its metadata.
+    #[default]
+    Metadata,
+    /// All of it.
+    Object,
+}
+
+impl Include {
+    /// Reads the parameter `includeObject`.
+    pub(crate) fn parse(text: &str) -> Result<Self> {
+        match text {
+            "" | "Metadata" => Ok(Self::Metadata),
+            "None" => Ok(Self::None),
+            "Object" => Ok(Self::Object),
+            other => Err(errors::bad_request(format!(
+                "unrecognized includeObject value: {:?}",
+                other.chars().take(32).collect::<String>()
+            ))),
+        }
+    }
 }
 
 /// The form of an answer.
@@ -169,7 +205,10 @@ impl<'a> Clause<'a> {
             .find(|version| *version == self.version)?;
         let shape = match (self.group, self.shape) {
             // A Table has no protobuf form.
-            ("meta.k8s.io", "Table") if format != Format::Protobuf => Shape::Table(version),
+            ("meta.k8s.io", "Table") if format != Format::Protobuf => Shape::Table(TableForm {
+                version,
+                include: Include::default(),
+            }),
             ("meta.k8s.io", "PartialObjectMetadata") => Shape::Partial(version),
             ("meta.k8s.io", "PartialObjectMetadataList") => Shape::PartialList(version),
             _ => return None,
@@ -202,6 +241,10 @@ mod tests {
     #[test]
     fn the_best_clause_that_we_have_decides() {
         const KUBECTL: &str = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json";
+        const TABLE: TableForm = TableForm {
+            version: "v1",
+            include: Include::Metadata,
+        };
         for (accept, expected) in [
             ("", Some((Format::Json, Shape::Whole))),
             ("*/*", Some((Format::Json, Shape::Whole))),
@@ -230,7 +273,7 @@ mod tests {
                 "application/json;stream=watch",
                 Some((Format::Json, Shape::Whole)),
             ),
-            (KUBECTL, Some((Format::Json, Shape::Table("v1")))),
+            (KUBECTL, Some((Format::Json, Shape::Table(TABLE)))),
             (
                 "application/vnd.kubernetes.protobuf;as=Table;g=meta.k8s.io;v=v1,application/json",
                 Some((Format::Json, Shape::Whole)),

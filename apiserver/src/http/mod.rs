@@ -10,6 +10,8 @@
 //! - `read`, `list`, `watch`, `write`, `delete`: the verbs; `subresource`, `review`: what has verbs of its own.
 //! - `discovery`, `openapi`: what there is; `edition` keeps their documents.
 //! - `logs`, `interactive`: what a Pod's containers have said, and what would need one that really runs.
+//! - `table`, `partial`: objects as rows, and objects cut down to their metadata.
+//! - `views`: versions that are served but not stored, converted at this edge.
 //! - `encodings`: the text of an object's version is made once.
 //!
 //! Invariant: whatever a client sends, what it gets is the API's answer or a `Status` with the right code.
@@ -27,12 +29,14 @@ mod list;
 mod logs;
 mod media;
 mod openapi;
+mod partial;
 mod path;
 mod query;
 mod read;
 mod review;
 mod subresource;
 mod table;
+mod views;
 mod watch;
 mod write;
 

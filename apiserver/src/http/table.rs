@@ -1,95 +1,91 @@
-//! Objects as rows of a Table, and objects cut down to their metadata.
+//! Objects as rows of a Table: what `kubectl get` prints, made here.
 //!
-//! In: encoded objects. Out: JSON of `meta.k8s.io`'s Table, PartialObjectMetadata and PartialObjectMetadataList.
+//! In: encoded objects, as they are stored. Out: JSON of `meta.k8s.io`'s Table. The columns are those of
+//! `apimachinery::printers`; a row has the object's cells, and as much of the object as the client asks for.
 //! <https://kubernetes.io/docs/reference/using-api/api-concepts/#receiving-resources-as-tables>
 
-use super::Api;
-use super::answer::{self, Shown};
+use super::answer::Shown;
+use super::media::{Include, TableForm};
+use super::{Api, partial};
+use crate::registry::Resource;
 use crate::registry::errors::{self, Result};
+use apimachinery::printers::{self, Layout};
+use apimachinery::wire::MetaView;
 use bytes::Bytes;
+use jiff::Timestamp;
+use proto::Object;
+use serde::Serialize;
 use serde_json::{Value, json};
 
-/// The Table of one object.
-pub(crate) fn of_object(shown: &Shown<'_>, version: &str, _api: &Api) -> Result<Bytes> {
-    let object = tree(shown)?;
-    let version_of_object = object["metadata"]["resourceVersion"].clone();
-    let mut table = head(version, &json!({ "resourceVersion": version_of_object }));
-    table["rows"] = json!([row(&object)]);
-    Ok(table.to_string().into())
+/// A Table in the making: its head, then rows, then [`END`].
+pub(crate) struct Printer {
+    layout: Layout,
+    resource: Resource,
+    form: TableForm,
+    now: Timestamp,
 }
 
-/// The Table of one event of a watch: the columns are told once.
-pub(crate) fn of_event(shown: &Shown<'_>, version: &str, columns: bool, api: &Api) -> Result<Bytes> {
-    let text = of_object(shown, version, api)?;
-    if columns {
-        return Ok(text);
+/// What ends a Table.
+pub(crate) const END: &[u8] = b"]}";
+
+impl Printer {
+    /// A Table of a resource's objects.
+    pub(crate) fn new(resource: &Resource, form: TableForm, api: &Api) -> Self {
+        Self {
+            layout: printers::layout(resource.stored().number),
+            resource: resource.clone(),
+            form,
+            now: api.clock.wall(),
+        }
     }
-    let mut table: Value =
-        serde_json::from_slice(&text).map_err(|error| errors::internal(error.to_string()))?;
-    table["columnDefinitions"] = Value::Null;
-    Ok(table.to_string().into())
+
+    /// Everything before the rows. A watch tells the columns only once.
+    pub(crate) fn head(&self, metadata: &Value, columns: bool) -> Vec<u8> {
+        let version = partial::api_version(self.form.version);
+        let columns = columns.then(|| self.layout.columns());
+        let mut out = Vec::new();
+        put(b"{\"kind\":\"Table\",\"apiVersion\":", &version, &mut out);
+        put(b",\"metadata\":", metadata, &mut out);
+        put(b",\"columnDefinitions\":", &columns, &mut out);
+        out.extend_from_slice(b",\"rows\":[");
+        out
+    }
+
+    /// Appends an object's row.
+    pub(crate) fn row(&self, object: &Object, api: &Api, out: &mut Vec<u8>) -> Result<()> {
+        let cells = self
+            .layout
+            .cells(object, self.now)
+            .map_err(|error| errors::internal(format!("a stored object fills no row: {error}")))?;
+        put(b"{\"cells\":", &cells, out);
+        out.extend_from_slice(b",\"object\":");
+        match self.form.include {
+            Include::None => out.extend_from_slice(b"null"),
+            Include::Metadata => partial::put_json(&object.bytes, self.form.version, out)?,
+            Include::Object => out.extend_from_slice(&api.json(&self.resource, object)?),
+        }
+        out.push(b'}');
+        Ok(())
+    }
 }
 
-/// The Table of a list.
-pub(crate) fn of_list(rows: &[Shown<'_>], metadata: &Value, version: &str, _api: &Api) -> Result<Bytes> {
-    let rows = rows.iter().map(|shown| Ok(row(&tree(shown)?)));
-    let mut table = head(version, metadata);
-    table["rows"] = Value::Array(rows.collect::<Result<_>>()?);
-    Ok(table.to_string().into())
+fn put(before: &[u8], value: &impl Serialize, out: &mut Vec<u8>) {
+    out.extend_from_slice(before);
+    serde_json::to_writer(out, value).expect("texts, numbers and lists of them go into memory");
 }
 
-/// One object's PartialObjectMetadata.
-pub(crate) fn partial(shown: &Shown<'_>, version: &str) -> Result<Bytes> {
-    Ok(cut(&tree(shown)?, version).to_string().into())
+/// The Table of one object.
+pub(crate) fn of_object(shown: &Shown<'_>, form: TableForm, api: &Api) -> Result<Bytes> {
+    of_event(shown, form, true, api)
 }
 
-/// The PartialObjectMetadataList of a list.
-pub(crate) fn partial_list(rows: &[Shown<'_>], metadata: &Value, version: &str) -> Result<Bytes> {
-    let items = rows.iter().map(|shown| Ok(cut(&tree(shown)?, version)));
-    let list = json!({
-        "kind": "PartialObjectMetadataList",
-        "apiVersion": api_version(version),
-        "metadata": metadata,
-        "items": items.collect::<Result<Vec<_>>>()?,
-    });
-    Ok(list.to_string().into())
-}
-
-fn api_version(version: &str) -> String {
-    format!("meta.k8s.io/{version}")
-}
-
-fn tree(shown: &Shown<'_>) -> Result<Value> {
-    apimachinery::json::to_value(shown.object.number, &shown.object.bytes)
-        .map_err(|fault| answer::unshown(&fault))
-}
-
-fn cut(object: &Value, version: &str) -> Value {
-    json!({
-        "kind": "PartialObjectMetadata",
-        "apiVersion": api_version(version),
-        "metadata": object["metadata"],
-    })
-}
-
-fn head(version: &str, metadata: &Value) -> Value {
-    let column = |name: &str, format: &str, about: &str| json!({"name": name, "type": "string", "format": format, "description": about, "priority": 0});
-    json!({
-        "kind": "Table",
-        "apiVersion": api_version(version),
-        "metadata": metadata,
-        "columnDefinitions": [
-            column("Name", "name", "Name of the object, unique within its namespace."),
-            column("Created At", "date", "When the object was created."),
-        ],
-        "rows": [],
-    })
-}
-
-fn row(object: &Value) -> Value {
-    let metadata = &object["metadata"];
-    json!({
-        "cells": [metadata["name"], metadata["creationTimestamp"]],
-        "object": cut(object, "v1"),
-    })
+/// The Table of one event of a watch.
+pub(crate) fn of_event(shown: &Shown<'_>, form: TableForm, columns: bool, api: &Api) -> Result<Bytes> {
+    let meta = MetaView::parse(&shown.object.bytes).map_err(|error| errors::internal(error.to_string()))?;
+    let metadata = json!({ "resourceVersion": meta.resource_version });
+    let printer = Printer::new(shown.resource, form, api);
+    let mut out = printer.head(&metadata, columns);
+    printer.row(shown.object, api, &mut out)?;
+    out.extend_from_slice(END);
+    Ok(out.into())
 }

@@ -55,7 +55,7 @@ pub(crate) async fn watch(call: &Call) -> Result<Response> {
     };
     let followed = registry
         .watch(WatchRequest {
-            targets: vec![target(call)],
+            targets: vec![target(call)?],
             after_revision: after,
             bookmarks: options.bookmarks,
         })
@@ -95,18 +95,18 @@ pub(crate) async fn watch(call: &Call) -> Result<Response> {
     Ok(response)
 }
 
-fn target(call: &Call) -> WatchTarget {
-    let mut fields = call.query.text("fieldSelector").to_owned();
+fn target(call: &Call) -> Result<WatchTarget> {
+    let mut fields = call.field_selector()?;
     if !call.name().is_empty() {
         let separator = if fields.is_empty() { "" } else { "," };
         fields = format!("{fields}{separator}metadata.name={}", call.name());
     }
-    WatchTarget {
+    Ok(WatchTarget {
         kind: call.kind(),
         namespace: call.namespace().to_owned(),
         label_selector: call.query.text("labelSelector").to_owned(),
         field_selector: fields,
-    }
+    })
 }
 
 fn duration(call: &Call) -> Duration {

@@ -4,6 +4,7 @@ use super::answer::{self, Shown};
 use super::body::{self, Expected, Sent};
 use super::call::Call;
 use super::media::{Form, essence};
+use super::views;
 use crate::registry::errors::{self, Result};
 use crate::registry::{Written, place};
 use axum::body::Body;
@@ -18,6 +19,7 @@ pub(crate) async fn create(call: &Call, body: Body) -> Result<Response> {
     let form = call.form()?;
     let dry_run = call.query.dry_run()?;
     let mut sent = body::object(call, body).await?;
+    sent.object = views::stored(&call.resource, sent.object)?;
     sent.object.bytes = place(call.resource.info, &sent.object.bytes, call.namespace(), None)?;
     let asked = CreateRequest {
         object: Some(sent.object),
@@ -39,6 +41,7 @@ pub(crate) async fn update_as(call: &Call, expected: Expected<'_>, body: Body) -
     let form = call.form()?;
     let dry_run = call.query.dry_run()?;
     let mut sent = body::object_of(call, expected, body).await?;
+    sent.object = views::stored(&call.resource, sent.object)?;
     sent.object.bytes = place(
         call.resource.info,
         &sent.object.bytes,
@@ -92,7 +95,10 @@ pub(crate) async fn patch(call: &Call, body: Body) -> Result<Response> {
         force,
         field_validation: call.query.text("fieldValidation").to_owned(),
     };
-    let written = call.api.registry.patch(&call.caller(), asked).await?;
+    let written = match call.resource.view {
+        Some(view) => views::patch(call, view, asked).await?,
+        None => call.api.registry.patch(&call.caller(), asked).await?,
+    };
     answer(call, form, dry_run, Vec::new(), &written)
 }
 

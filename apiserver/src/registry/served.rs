@@ -4,20 +4,29 @@
 //! Invariant: no two resources share group, version and plural.
 
 use super::create_only;
+use apimachinery::convert::{self, View};
 use apimachinery::kinds::{self, KindInfo};
 use std::collections::HashMap;
 
 /// One resource under one version of its group.
 #[derive(Clone, Debug)]
 pub struct Resource {
-    /// The kind behind it.
+    /// The kind that is served; of a view, the view.
     pub info: &'static KindInfo,
+    /// How it converts to the kind that is stored, where that is another.
+    pub view: Option<&'static View>,
 }
 
 impl Resource {
     /// What a list of its objects calls itself: `PodList`.
     pub fn list_kind(&self) -> String {
         format!("{}List", self.info.kind)
+    }
+
+    /// The kind that is stored.
+    pub fn stored(&self) -> &'static KindInfo {
+        let stored = self.view.and_then(|view| kinds::by_number(view.stored));
+        stored.unwrap_or(self.info)
     }
 }
 
@@ -32,7 +41,12 @@ pub struct Served {
 impl Served {
     /// The kinds that are part of the server.
     pub(crate) fn built_in() -> Self {
-        Self::new(kinds::all().iter().map(|info| Resource { info }))
+        let kinds = kinds::all().iter().map(|info| Resource { info, view: None });
+        let views = convert::views().iter().map(|view| Resource {
+            info: &view.info,
+            view: Some(view),
+        });
+        Self::new(kinds.chain(views))
     }
 
     /// These resources, in this order.
@@ -65,7 +79,7 @@ impl Served {
         let rows = create_only().iter();
         let mut found =
             rows.filter(|info| (info.group, info.version, info.plural) == (group, version, plural));
-        found.next().map(|info| Resource { info })
+        found.next().map(|info| Resource { info, view: None })
     }
 }
 
@@ -82,6 +96,13 @@ mod tests {
         assert_eq!(found("apps", "v1", "pods"), None);
         assert_eq!(found("", "v2", "pods"), None);
         assert_eq!(found("", "v1", "Pod"), None, "paths have plurals");
-        assert_eq!(served.all().len(), kinds::all().len());
+        assert_eq!(found("events.k8s.io", "v1", "events"), Some("Event"));
+        let autoscalers = |version| {
+            served
+                .find("autoscaling", version, "horizontalpodautoscalers")
+                .unwrap()
+        };
+        assert_eq!(autoscalers("v1").stored().version, "v2");
+        assert_eq!(autoscalers("v2").stored().version, "v2");
     }
 }

@@ -8,4 +8,6 @@ mod objects;
 mod openapi;
 mod paths;
 mod subresources;
+mod tables;
+mod views;
 mod watches;

@@ -6,13 +6,13 @@ use hyper::body::Incoming;
 use serde_json::{Value, json};
 
 /// The events of a watch, one by one.
-struct Watch {
+pub(crate) struct Watch {
     body: Incoming,
     buffer: Vec<u8>,
 }
 
 impl Watch {
-    async fn open(ask: Ask) -> Self {
+    pub(crate) async fn open(ask: Ask) -> Self {
         let response = ask.stream().await;
         assert_eq!(response.status(), 200);
         Self {
@@ -22,7 +22,7 @@ impl Watch {
     }
 
     /// The next event; `None` at the end.
-    async fn next(&mut self) -> Option<Value> {
+    pub(crate) async fn next(&mut self) -> Option<Value> {
         loop {
             if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
                 let line: Vec<u8> = self.buffer.drain(..=end).collect();

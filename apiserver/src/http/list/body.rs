@@ -3,8 +3,9 @@
 
 use crate::http::answer::{self, MAGIC};
 use crate::http::call::Call;
-use crate::http::encodings::VersionKey;
-use crate::http::media::Format;
+use crate::http::media::{Format, TableForm};
+use crate::http::{table, views};
+use crate::registry::errors::Result;
 use crate::registry::{Item, Listed};
 use axum::body::Body;
 use axum::response::Response;
@@ -13,7 +14,8 @@ use futures::stream;
 use prost::Message;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len};
 use proto::apimachinery::pkg::runtime::{TypeMeta, Unknown};
-use proto::meta::v1::ListMeta;
+use proto::meta::v1::Status;
+use serde_json::Value;
 use std::io;
 use std::sync::Arc;
 
@@ -23,47 +25,61 @@ const CHUNK_BYTES: usize = 128 << 10;
 
 /// A list in JSON.
 pub(crate) fn json(call: &Call, listed: Listed) -> Response {
-    let mut head = format!(
-        "{{\"kind\":\"{}\",\"apiVersion\":\"{}\",\"metadata\":",
-        call.resource.list_kind(),
-        call.resource.info.api_version()
-    )
-    .into_bytes();
-    head.extend_from_slice(super::metadata(&listed).to_string().as_bytes());
-    head.extend_from_slice(b",\"items\":[");
-    let api = Arc::clone(&call.api);
-    let version = call.resource.info.version;
-    let body = chunks(head, listed.items, b"]}", move |first, item, out| {
+    let api_version = call.resource.info.api_version();
+    let metadata = super::metadata(&listed);
+    let head = head(&call.resource.list_kind(), &api_version, &metadata);
+    let (api, resource) = (Arc::clone(&call.api), call.resource.clone());
+    let body = chunks(head, listed.items, END, move |first, item, out| {
         if !first {
             out.push(b',');
         }
-        let key = VersionKey {
-            number: item.object.number,
-            version,
-            revision: item.revision,
-            departed: false,
-        };
         let text = api
-            .encodings
-            .json(key, &item.object.bytes)
-            .map_err(|fault| io::Error::other(fault.to_string()))?;
+            .json_at(&resource, &item.object, item.revision)
+            .map_err(broken)?;
         out.extend_from_slice(&text);
         Ok(())
     });
     respond(Format::Json, body)
 }
 
+/// A Table of a list.
+pub(crate) fn table(call: &Call, listed: Listed, form: TableForm) -> Response {
+    let printer = table::Printer::new(&call.resource, form, &call.api);
+    let head = printer.head(&super::metadata(&listed), true);
+    let api = Arc::clone(&call.api);
+    let body = chunks(head, listed.items, table::END, move |first, item, out| {
+        if !first {
+            out.push(b',');
+        }
+        printer.row(&item.object, &api, out).map_err(broken)
+    });
+    respond(Format::Json, body)
+}
+
+/// Everything of a list that comes before its items.
+pub(crate) fn head(kind: &str, api_version: &str, metadata: &Value) -> Vec<u8> {
+    format!("{{\"kind\":\"{kind}\",\"apiVersion\":\"{api_version}\",\"metadata\":{metadata},\"items\":[")
+        .into_bytes()
+}
+
+/// What ends a list.
+pub(crate) const END: &[u8] = b"]}";
+
+fn broken(status: Box<Status>) -> io::Error {
+    io::Error::other(status.message)
+}
+
 /// A list in Kubernetes' protobuf: `{metadata = 1, items = 2}` of any kind.
-pub(crate) fn protobuf(call: &Call, listed: Listed) -> Response {
+pub(crate) fn protobuf(call: &Call, mut listed: Listed) -> Result<Response> {
     const METADATA: u32 = 1;
     const ITEMS: u32 = 2;
     const RAW: u32 = 2;
-    let metadata = ListMeta {
-        resource_version: listed.revision.to_string(),
-        remaining_item_count: listed.remaining.filter(|_| !listed.r#continue.is_empty()),
-        r#continue: listed.r#continue,
-        ..ListMeta::default()
-    };
+    if call.resource.view.is_some() {
+        for item in &mut listed.items {
+            item.object = views::shown(&call.resource, &item.object)?.into_owned();
+        }
+    }
+    let metadata = super::list_meta(&listed);
     let item_len = |item: &Item| {
         let len = item.object.bytes.len();
         key_len(ITEMS) + encoded_len_varint(len as u64) + len
@@ -90,7 +106,7 @@ pub(crate) fn protobuf(call: &Call, listed: Listed) -> Response {
         out.put_slice(&item.object.bytes);
         Ok(())
     });
-    respond(Format::Protobuf, body)
+    Ok(respond(Format::Protobuf, body))
 }
 
 fn respond(format: Format, body: Body) -> Response {

@@ -4,7 +4,7 @@ use crate::http::Api;
 use crate::http::answer::{self, Shown};
 use crate::http::encodings::VersionKey;
 use crate::http::media::{Format, Shape};
-use crate::http::table;
+use crate::http::{partial, table, views};
 use crate::registry::Resource;
 use crate::registry::errors::{self, Result};
 use bytes::Bytes;
@@ -36,7 +36,7 @@ impl Printer {
         };
         if self.shape == Shape::Whole && self.format == Format::Json {
             let key = VersionKey {
-                number: object.number,
+                number: views::number(&self.resource, object),
                 version: self.resource.info.version,
                 revision: event.revision,
                 departed: r#type == EventType::Deleted,
@@ -63,7 +63,7 @@ impl Printer {
         let mut bytes = Vec::new();
         prost::encoding::message::encode(1, &meta, &mut bytes);
         let object = Object {
-            number: self.resource.info.arm(),
+            number: self.resource.stored().arm(),
             bytes: bytes.into(),
         };
         let text = self.shown(&object)?;
@@ -88,10 +88,15 @@ impl Printer {
             stored: false,
         };
         match self.shape {
-            Shape::Table(version) => table::of_event(shown, version, columns, &self.api),
-            Shape::Partial(version) | Shape::PartialList(version) => table::partial(shown, version),
+            Shape::Table(table) => table::of_event(shown, table, columns, &self.api),
+            Shape::Partial(version) | Shape::PartialList(version) if self.format == Format::Protobuf => {
+                partial::envelope(&object.bytes, version)
+            }
+            Shape::Partial(version) | Shape::PartialList(version) => {
+                Ok(partial::json(&object.bytes, version)?.into())
+            }
             Shape::Whole if self.format == Format::Protobuf => answer::envelope_of(shown),
-            Shape::Whole => answer::json(shown.object),
+            Shape::Whole => answer::json(shown),
         }
     }
 
