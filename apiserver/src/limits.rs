@@ -42,6 +42,10 @@ pub const MAX_LOG_PIECE_BYTES: usize = 256 * 1024;
 /// How often a generated name is drawn again when it is taken, as upstream.
 pub const MAX_NAME_ATTEMPTS: usize = 8;
 
+/// How often an apply is planned again when its object goes while it is planned to change it: each time somebody else has
+/// deleted it once more.
+pub const MAX_APPLY_ATTEMPTS: usize = 4;
+
 /// The longest selector, continue token, name or kind in a request. Kubernetes' longest name has 253 characters; a
 /// selector of this length already costs more to match than to send.
 pub const MAX_TEXT_BYTES: usize = 16 * 1024;

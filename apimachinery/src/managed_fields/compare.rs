@@ -62,7 +62,7 @@ fn walk(of: Cursor<'_>, old: Option<&Value>, new: Option<&Value>) -> Change {
         Type::Struct { .. } | Type::Map(_) => objects(of, old, new),
         Type::Deduced if [old, new].iter().flatten().all(|value| value.is_object()) => objects(of, old, new),
         Type::Set | Type::ListMap { .. } => lists(of, old, new),
-        Type::Atomic | Type::Deduced => None,
+        Type::Atomic | Type::Deduced | Type::Of(_) => None,
     }
     .unwrap_or_else(|| {
         let mut leaf = Change::default();

@@ -10,14 +10,33 @@ use std::sync::LazyLock;
 
 /// The type of the objects of an arm of `orrery.v1.Object`; `None` where the schema has no such arm.
 pub fn of_kind(number: u32) -> Option<Cursor<'static>> {
+    let compiled = compiled();
+    let id = compiled.arms.get(&number)?;
+    Some(compiled.schema.cursor(*id))
+}
+
+/// The type of objects of which nothing is known but that they have metadata.
+pub fn of_any() -> Cursor<'static> {
+    let compiled = compiled();
+    compiled.schema.cursor(compiled.any)
+}
+
+/// The type of every object's metadata, for schemas that come from elsewhere ([`Type::Of`]).
+pub fn object_meta() -> Cursor<'static> {
+    let compiled = compiled();
+    compiled.schema.cursor(compiled.meta)
+}
+
+fn compiled() -> &'static Compiled {
     static COMPILED: LazyLock<Compiled> = LazyLock::new(compile);
-    let id = COMPILED.arms.get(&number)?;
-    Some(COMPILED.schema.cursor(*id))
+    &COMPILED
 }
 
 struct Compiled {
     schema: Schema,
     arms: HashMap<u32, TypeId>,
+    meta: TypeId,
+    any: TypeId,
 }
 
 /// `orrery.ListType`, as options hold it.
@@ -67,9 +86,24 @@ fn compile() -> Compiled {
         _ => None,
     });
     let arms = arms.collect();
+    let meta = pool
+        .get_message_by_name("k8s.io.apimachinery.pkg.apis.meta.v1.ObjectMeta")
+        .expect("meta.proto declares it");
+    let meta = compiler.message(&meta);
+    let fields = [
+        ("apiVersion", compiler.atomic),
+        ("kind", compiler.atomic),
+        ("metadata", meta),
+    ];
+    let any = compiler.builder.add(Type::Struct {
+        fields: fields.map(|(name, id)| (name.into(), id)).into(),
+        rest: Some(compiler.deduced),
+    });
     Compiled {
         schema: compiler.builder.build(),
         arms,
+        meta,
+        any,
     }
 }
 
@@ -241,6 +275,7 @@ mod tests {
                 Type::Set => "set".to_owned(),
                 Type::ListMap { keys, .. } => keys.iter().map(|key| &*key.name).collect::<Vec<_>>().join(","),
                 Type::Deduced => "deduced".to_owned(),
+                Type::Of(_) => "of".to_owned(),
             };
             assert_eq!(found, shape, "{path:?}");
         };
@@ -263,6 +298,25 @@ mod tests {
             "atomic",
         );
         is(&["status", "conditions"], "type");
+    }
+
+    #[test]
+    fn of_any_object_the_metadata_is_known() {
+        assert!(matches!(
+            at(of_any(), &["metadata", "finalizers"]).of(),
+            Type::Set
+        ));
+        assert!(matches!(at(of_any(), &["spec", "list"]).of(), Type::Deduced));
+        let mut builder = super::super::Builder::default();
+        let root = builder.add(Type::Deduced);
+        let meta = builder.add(Type::Of(object_meta()));
+        let fields = HashMap::from([("metadata".into(), meta)]);
+        builder.set(root, Type::Struct { fields, rest: None });
+        let schema = builder.build();
+        assert!(matches!(
+            at(schema.root(), &["metadata", "labels"]).of(),
+            Type::Map(_)
+        ));
     }
 
     #[test]

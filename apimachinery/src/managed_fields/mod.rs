@@ -24,7 +24,7 @@ mod update;
 
 pub use compare::{Comparison, compare};
 pub use conflict::{Conflict, Conflicts};
-pub use descriptors::of_kind;
+pub use descriptors::{object_meta, of_any, of_kind};
 pub use element::{Element, Scalar};
 pub use fields::{ConfigError, check, field_set};
 pub use managers::{

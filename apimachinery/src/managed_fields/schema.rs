@@ -42,6 +42,8 @@ pub enum Type {
     },
     /// Nothing is known: objects are taken for maps, all else is atomic.
     Deduced,
+    /// A type of another schema.
+    Of(Cursor<'static>),
 }
 
 /// A field that tells items of a list apart.
@@ -131,7 +133,11 @@ impl<'s> Cursor<'s> {
     }
 
     fn to(self, id: TypeId) -> Self {
-        Cursor { id, ..self }
+        let next = Cursor { id, ..self };
+        match next.of() {
+            Type::Of(other) => *other,
+            _ => next,
+        }
     }
 
     /// The type of an object's field, and whether the schema names it.

@@ -53,6 +53,7 @@ const LABELS: u32 = 11;
 const ANNOTATIONS: u32 = 12;
 const OWNER_REFERENCES: u32 = 13;
 const FINALIZERS: u32 = 14;
+const MANAGED_FIELDS: u32 = 17;
 
 impl<'a> MetaView<'a> {
     /// Reads the metadata of `object`, an encoded message of any kind. Missing metadata reads as empty.
@@ -136,6 +137,11 @@ impl<'a> MetaView<'a> {
     pub fn finalizers(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         self.all(FINALIZERS)
             .filter_map(|bytes| std::str::from_utf8(bytes).ok())
+    }
+
+    /// Whether it is known who owns which of the object's fields.
+    pub fn has_managed_fields(&self) -> bool {
+        self.all(MANAGED_FIELDS).next().is_some()
     }
 
     /// The revision in `resource_version`; 0 in a stored value.

@@ -53,7 +53,7 @@ impl Registry {
                 tokio::task::yield_now().await;
             }
             let ready = match (operation, &caught_up) {
-                (Ok((operation, cause)), Ok(())) => self.prepare(operation, *cause).await,
+                (Ok((operation, cause)), Ok(())) => self.prepare(caller, operation, *cause).await,
                 (Err(status), _) | (_, Err(status)) => Err(status.clone()),
             };
             places.push(ready.map(|ready| {

@@ -15,6 +15,7 @@ use component_base::rng::Rng;
 use prost::Message;
 use proto::api::core::v1::Pod;
 use proto::api::scheduling::v1::PriorityClass;
+use proto::meta::v1::ManagedFieldsEntry;
 use proto::{Kind, Timestamp};
 use storage::write::Desired;
 
@@ -35,8 +36,10 @@ pub(crate) struct New {
     pub(crate) namespace: String,
     /// Its name.
     pub(crate) name: String,
-    /// It, encoded.
+    /// It, encoded, without its field managers.
     pub(crate) value: Bytes,
+    /// What the client says of its field managers.
+    pub(crate) managers: Vec<ManagedFieldsEntry>,
 }
 
 /// Completes the object of a request.
@@ -57,19 +60,19 @@ pub(crate) fn complete(info: &'static KindInfo, sent: &Bytes, around: &mut Surro
         suffix: names::suffix(around.rng),
         counts_generation: info.has_status,
     };
-    let (mut namespace, mut name) = (String::new(), String::new());
+    let (mut namespace, mut name, mut managers) = (String::new(), String::new(), Vec::new());
     let value = strategy::create(info, &sent, &mut |meta| {
         metadata::settled(info, &meta.namespace).clone_into(&mut namespace);
         meta.namespace.clone_from(&namespace);
         stamp_new(meta, &birth);
-        // Nobody tracks fields yet, and what a client says of them would be believed later.
-        meta.managed_fields.clear();
+        managers = std::mem::take(&mut meta.managed_fields);
         name.clone_from(&meta.name);
     })?;
     Ok(New {
         namespace,
         name,
         value,
+        managers,
     })
 }
 

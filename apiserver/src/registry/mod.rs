@@ -1,12 +1,14 @@
 //! The semantics of the API over the watch cache: what Kubernetes does to an object when it is created, updated, patched,
 //! deleted, listed, watched. Knows no transport: requests and answers are `orrery.v1` messages, failures are `Status`.
 //!
-//! - `plan`: a write as a pure function from the present state; `create`, `update`, `patch`, `delete`, `pod` make them.
+//! - `plan`: a write as a pure function from the present state; `create`, `update`, `patch`, `apply`, `delete`, `pod` make
+//!   them, and `tracking` notes who owns which fields afterwards.
 //! - `write`, `batch`, `collection`, `evict`: run plans against the cache.
 //! - `read`, `watch`, `history`: the requests that write nothing.
 //!
 //! Invariant: nothing but a plan's result is ever written, and a plan has seen the object that it replaces.
 
+mod apply;
 mod batch;
 mod budget;
 mod collection;
@@ -28,6 +30,7 @@ mod read;
 mod request;
 mod served;
 mod strategy;
+mod tracking;
 mod update;
 mod watch;
 mod write;

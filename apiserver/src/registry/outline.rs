@@ -51,6 +51,39 @@ impl Outline {
         Ok(Self { meta, rest })
     }
 
+    /// The object without those fields, metadata aside, that the other has with the same values.
+    pub(crate) fn without_fields_of(&self, other: &Self) -> Self {
+        let number = |field: &Bytes| {
+            Fields::new(field)
+                .next()
+                .and_then(Result::ok)
+                .map(|field| field.number)
+        };
+        let is_same = |wanted| {
+            let of = |outline: &Self| -> Vec<Bytes> {
+                let mine = outline.rest.iter().filter(|field| number(field) == wanted);
+                mine.cloned().collect()
+            };
+            of(self) == of(other)
+        };
+        let mut same: Vec<(Option<u32>, bool)> = Vec::new();
+        let rest = self.rest.iter().filter(|field| {
+            let number = number(field);
+            match same.iter().find(|(known, _)| *known == number) {
+                Some((_, same)) => !same,
+                None => {
+                    let is_same = is_same(number);
+                    same.push((number, is_same));
+                    !is_same
+                }
+            }
+        });
+        Self {
+            rest: rest.cloned().collect(),
+            meta: self.meta.clone(),
+        }
+    }
+
     /// The encoded object.
     pub(crate) fn encode(&self) -> Bytes {
         let rest: usize = self.rest.iter().map(Bytes::len).sum();

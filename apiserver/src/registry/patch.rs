@@ -4,6 +4,7 @@
 
 use super::errors::{self, Result};
 use super::plan::Plan;
+use super::tracking::Author;
 use super::update::{self, Subresource};
 use super::{metadata, strategy};
 use apimachinery::json::{self, Unknown};
@@ -26,9 +27,12 @@ pub(crate) fn plan(
     name: String,
     form: Type,
     text: String,
+    author: Author,
 ) -> Result<Plan> {
     if !matches!(form, Type::Json | Type::Merge | Type::StrategicMerge) {
-        return Err(errors::bad_request("type must be JSON, MERGE or STRATEGIC_MERGE"));
+        return Err(errors::bad_request(
+            "type must be JSON, MERGE, STRATEGIC_MERGE or APPLY",
+        ));
     }
     Ok(Box::new(move |current| {
         let Some(current) = current else {
@@ -40,7 +44,7 @@ pub(crate) fn plan(
             let scale = strategy::scale_of(info, &before)?.encode_to_vec().into();
             let after = patched(Scale::NUMBER, &scale, form, &text)?;
             let after = Scale::decode(after).map_err(|error| errors::internal(error.to_string()))?;
-            return rescale(info, &after, current);
+            return rescale(info, &after, current, &author);
         }
         let after = metadata::settle(info, &patched(info.number, &before, form, &text)?)?;
         let (old, new) = (metadata::view(&before)?, metadata::view(&after)?);
@@ -49,18 +53,23 @@ pub(crate) fn plan(
                 "a patch cannot change metadata.name or metadata.namespace",
             ));
         }
-        update::plan(info, part, &after, Some(current))
+        update::plan(info, part, &after, Some(current), &author)
     }))
 }
 
 /// What becomes of an object whose scale is `scale` from now on.
-pub(crate) fn rescale(info: &'static KindInfo, scale: &Scale, current: &Versioned) -> Result<Desired> {
+pub(crate) fn rescale(
+    info: &'static KindInfo,
+    scale: &Scale,
+    current: &Versioned,
+    author: &Author,
+) -> Result<Desired> {
     let meta = scale.meta();
     let mut next = update::parse_stored(info, &strategy::with_scale(info, &current.value, scale)?)?;
     // What the Scale was made from decides, as with any update.
     next.meta.uid.clone_from(&meta.uid);
     next.meta.resource_version.clone_from(&meta.resource_version);
-    update::plan(info, Subresource::Scale, &next.encode(), Some(current))
+    update::plan(info, Subresource::Scale, &next.encode(), Some(current), author)
 }
 
 /// The patched object in canonical encoding.

@@ -5,12 +5,15 @@ use super::errors::{self, Result};
 use super::metadata;
 use super::outline::Outline;
 use super::strategy;
+use super::tracking::{self, Author};
 use crate::admission::namespace;
 use apimachinery::kinds::{self, KindInfo};
+use apimachinery::managed_fields::Managers;
 use bytes::Bytes;
 use prost::Message;
 use proto::Kind;
 use proto::api::core::v1::{Namespace, Pod};
+use proto::meta::v1::ManagedFieldsEntry;
 use storage::store::Versioned;
 use storage::write::Desired;
 
@@ -44,6 +47,18 @@ impl Subresource {
             _ => Err(errors::no_subresource(info, text)),
         }
     }
+
+    /// As requests and `managedFields` name it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Main => "",
+            Self::Status => "status",
+            Self::Scale => "scale",
+            Self::Finalize => "finalize",
+            Self::EphemeralContainers => "ephemeralcontainers",
+            Self::Resize => "resize",
+        }
+    }
 }
 
 /// What becomes of `current` when the client's `new` is written to it.
@@ -52,12 +67,32 @@ pub(crate) fn plan(
     part: Subresource,
     new: &Bytes,
     current: Option<&Versioned>,
+    author: &Author,
 ) -> Result<Desired> {
-    let sent = metadata::view(new)?;
     let Some(current) = current else {
-        return Err(errors::not_found(info, sent.name));
+        return Err(errors::not_found(info, metadata::view(new)?.name));
     };
-    let old = metadata::view(&current.value)?;
+    let value = admit(info, part, new, current)?;
+    let value = tracking::updated(info, part, (&current.value, new), value, author)?;
+    desired(info, value, current)
+}
+
+/// What becomes of `current` when an apply led to `new` and to these managers. `entries` are those of `current`.
+pub(crate) fn applied(
+    info: &KindInfo,
+    part: Subresource,
+    new: &Bytes,
+    current: &Versioned,
+    (entries, managers): (&[ManagedFieldsEntry], &Managers),
+) -> Result<Desired> {
+    let value = admit(info, part, new, current)?;
+    let value = tracking::settled(info, (&current.value, entries), &value, managers)?;
+    desired(info, value, current)
+}
+
+/// The part of `new` over `current`, checked.
+fn admit(info: &KindInfo, part: Subresource, new: &Bytes, current: &Versioned) -> Result<Bytes> {
+    let (sent, old) = (metadata::view(new)?, metadata::view(&current.value)?);
     metadata::check_current(info, &sent, &old, current.revision)?;
     let next = match (part, info.number) {
         (Subresource::Main, Namespace::NUMBER) => with_finalizers(new, &current.value)?,
@@ -71,7 +106,11 @@ pub(crate) fn plan(
         Subresource::Resize => strategy::Part::Resize,
         Subresource::Main | Subresource::Scale | Subresource::Finalize => strategy::Part::None,
     };
-    let value = strategy::update(info, &current.value, &next, part)?;
+    strategy::update(info, &current.value, &next, part)
+}
+
+/// What is stored when `value` takes the place of `current`.
+fn desired(info: &KindInfo, value: Bytes, current: &Versioned) -> Result<Desired> {
     if value == current.value {
         return Ok(Desired::Keep);
     }
@@ -169,7 +208,13 @@ mod tests {
             value: old.clone(),
             revision: 7,
         };
-        plan(kinds::of::<Deployment>(), part, new, Some(&current))
+        plan(
+            kinds::of::<Deployment>(),
+            part,
+            new,
+            Some(&current),
+            &Author::for_test("tests"),
+        )
     }
 
     fn put(effect: Desired) -> Deployment {

@@ -6,22 +6,26 @@
 //!                                                              └──── changed in between ──────────┘
 //! ```
 
-use super::create::{self, Surroundings};
+use super::apply::{self, Config};
+use super::create::{self, New, Surroundings};
 use super::errors::{self, Result};
 use super::plan::{Answer, Plan, Prepared};
+use super::tracking::{self, Author};
 use super::update::{self, Subresource};
 use super::{Registry, delete, deletion, metadata, patch, pod, request, strategy};
 use crate::admission;
-use crate::limits::MAX_NAME_ATTEMPTS;
+use crate::limits::{MAX_APPLY_ATTEMPTS, MAX_NAME_ATTEMPTS};
 use crate::metrics::Verb;
 use apimachinery::kinds::{self, KindInfo};
 use apimachinery::status::Reason;
+use bytes::Bytes;
 use component_base::grpc::Caller;
 use prost::Message;
 use proto::api::autoscaling::v1::Scale;
 use proto::api::core::v1::{Namespace, Pod};
 use proto::api::scheduling::v1::PriorityClass;
 use proto::meta::v1::Status;
+use proto::orrery::v1::patch_request::Type;
 use proto::orrery::v1::{
     BindRequest, CreateRequest, DeleteRequest, DeleteResponse, PatchRequest, UpdateRequest,
 };
@@ -76,6 +80,11 @@ impl Operation {
             return false;
         };
         apimachinery::wire::MetaView::parse(&object.bytes).is_ok_and(|meta| meta.name.is_empty())
+    }
+
+    /// Whether it makes an object that is not there, and changes one that is.
+    fn creates_or_changes(&self) -> bool {
+        matches!(self, Self::Patch(patch) if patch.r#type() == Type::Apply && patch.subresource.is_empty())
     }
 }
 
@@ -141,12 +150,19 @@ impl Registry {
         } else {
             1
         };
+        let applies = if operation.creates_or_changes() {
+            MAX_APPLY_ATTEMPTS
+        } else {
+            1
+        };
         let mut attempt = 1;
         loop {
             self.catch_up().await?;
-            let prepared = self.prepare(operation, cause).await?;
+            let prepared = self.prepare(caller, operation, cause).await?;
             match self.run(caller, &prepared).await {
                 Err(status) if attempt < draws && is_taken(&status) => attempt += 1,
+                // It was there when the plan was made, and is not any more.
+                Err(status) if attempt < applies && is_missing(&status) => attempt += 1,
                 Err(status) => return Err(status),
                 Ok(outcome) => {
                     return Ok(Written {
@@ -160,27 +176,58 @@ impl Registry {
     }
 
     /// Reads a request and makes its plan, from what the cache shows. `cause` is this operation's own, 0 for the call's.
-    pub(crate) async fn prepare(&self, operation: &Operation, cause: i64) -> Result<Prepared> {
+    pub(crate) async fn prepare(
+        &self,
+        caller: &Caller,
+        operation: &Operation,
+        cause: i64,
+    ) -> Result<Prepared> {
         if cause < 0 {
             return Err(errors::bad_request("cause must be a revision: 0 or more"));
         }
         let prepared = match operation {
-            Operation::Create(asked) => self.prepare_create(asked).await,
-            Operation::Update(asked) => prepare_update(asked),
-            Operation::Patch(asked) => prepare_patch(asked),
+            Operation::Create(asked) => {
+                let author = self.author(caller, &asked.field_manager)?;
+                self.prepare_create(asked, &author).await
+            }
+            Operation::Update(asked) => prepare_update(asked, self.author(caller, &asked.field_manager)?),
+            Operation::Patch(asked) if asked.r#type() == Type::Apply => {
+                let author = self.author(caller, &asked.field_manager)?;
+                self.prepare_apply(asked, author).await
+            }
+            Operation::Patch(asked) => prepare_patch(asked, self.author(caller, &asked.field_manager)?),
             Operation::Delete(asked) => self.prepare_delete(asked),
             Operation::Bind(asked) => self.prepare_bind(asked),
         }?;
         Ok(Prepared { cause, ..prepared })
     }
 
-    async fn prepare_create(&self, asked: &CreateRequest) -> Result<Prepared> {
+    /// Who writes, to a kind that the `.proto` files describe.
+    fn author(&self, caller: &Caller, field_manager: &str) -> Result<Author> {
+        Author::new(caller, field_manager, self.now(), None)
+    }
+
+    async fn prepare_create(&self, asked: &CreateRequest, author: &Author) -> Result<Prepared> {
         let info = request::kind_of(asked.object.as_ref())?;
         let sent = asked
             .object
             .as_ref()
             .map(|object| object.bytes.clone())
             .unwrap_or_default();
+        let mut new = self.new_object(info, &sent).await?;
+        new.value = tracking::created(info, new.value, &new.managers, author)?;
+        Ok(Prepared {
+            dry_run: asked.dry_run,
+            ..prepared(
+                info,
+                Key::new(&info.resource(), &new.namespace, &new.name),
+                create::plan(info, &new),
+            )
+        })
+    }
+
+    /// A new object, admitted.
+    async fn new_object(&self, info: &'static KindInfo, sent: &Bytes) -> Result<New> {
         let classes = match info.number {
             Pod::NUMBER => self.all::<PriorityClass>(None).await?,
             _ => Vec::new(),
@@ -191,18 +238,38 @@ impl Registry {
                 rng,
                 classes: &classes,
             };
-            create::complete(info, &sent, &mut around)
+            create::complete(info, sent, &mut around)
         })?;
         if info.namespaced {
             let namespace = self.namespace(&new.namespace)?;
             admission::namespace::check_create(info, &new.name, &new.namespace, namespace.as_ref())?;
         }
+        Ok(new)
+    }
+
+    async fn prepare_apply(&self, asked: &PatchRequest, author: Author) -> Result<Prepared> {
+        if asked.field_manager.is_empty() {
+            return Err(errors::bad_request("fieldManager is required for apply patch"));
+        }
+        let info = request::kind(&asked.kind)?;
+        let part = Subresource::parse(info, &asked.subresource)?;
+        let key = request::key(info, &asked.namespace, &asked.name)?;
+        let namespace = metadata::settled(info, &asked.namespace);
+        let config = Config::read(info, part, (namespace, &asked.name), &asked.patch, &author)?;
+        let new = if part == Subresource::Main && self.cache().get(&key).is_none() {
+            config.check_creates(info)?;
+            let new = self.new_object(info, &config.bytes).await?;
+            Some(apply::born(info, new, &config, &author)?)
+        } else {
+            None
+        };
         Ok(Prepared {
             dry_run: asked.dry_run,
+            answer: answers_with(part),
             ..prepared(
                 info,
-                Key::new(&info.resource(), &new.namespace, &new.name),
-                create::plan(info, &new),
+                key,
+                apply::plan(info, part, config, new, asked.force, author),
             )
         })
     }
@@ -267,7 +334,7 @@ fn update_kind(asked: &UpdateRequest) -> Result<&'static KindInfo> {
     }
 }
 
-fn prepare_update(asked: &UpdateRequest) -> Result<Prepared> {
+fn prepare_update(asked: &UpdateRequest, author: Author) -> Result<Prepared> {
     let info = update_kind(asked)?;
     let part = Subresource::parse(info, &asked.subresource)?;
     let sent = asked.object.clone().unwrap_or_default();
@@ -282,7 +349,7 @@ fn prepare_update(asked: &UpdateRequest) -> Result<Prepared> {
         let key = request::key(info, &scale.meta().namespace, &scale.meta().name)?;
         let plan: Plan = Box::new(move |current| match current {
             None => Err(errors::not_found(info, &scale.meta().name)),
-            Some(current) => patch::rescale(info, &scale, current),
+            Some(current) => patch::rescale(info, &scale, current, &author),
         });
         return Ok(Prepared {
             dry_run: asked.dry_run,
@@ -293,14 +360,14 @@ fn prepare_update(asked: &UpdateRequest) -> Result<Prepared> {
     let new = metadata::settle(info, &sent.bytes)?;
     let meta = metadata::view(&new)?;
     let key = request::key(info, meta.namespace, meta.name)?;
-    let plan: Plan = Box::new(move |current| update::plan(info, part, &new, current));
+    let plan: Plan = Box::new(move |current| update::plan(info, part, &new, current, &author));
     Ok(Prepared {
         dry_run: asked.dry_run,
         ..prepared(info, key, plan)
     })
 }
 
-fn prepare_patch(asked: &PatchRequest) -> Result<Prepared> {
+fn prepare_patch(asked: &PatchRequest, author: Author) -> Result<Prepared> {
     let info = request::kind(&asked.kind)?;
     let part = Subresource::parse(info, &asked.subresource)?;
     let key = request::key(info, &asked.namespace, &asked.name)?;
@@ -310,16 +377,21 @@ fn prepare_patch(asked: &PatchRequest) -> Result<Prepared> {
         asked.name.clone(),
         asked.r#type(),
         asked.patch.clone(),
+        author,
     )?;
-    let answer = match part {
-        Subresource::Scale => Answer::Scale,
-        _ => Answer::Object,
-    };
     Ok(Prepared {
         dry_run: asked.dry_run,
-        answer,
+        answer: answers_with(part),
         ..prepared(info, key, plan)
     })
+}
+
+/// What a write to a part of an object is answered with.
+fn answers_with(part: Subresource) -> Answer {
+    match part {
+        Subresource::Scale => Answer::Scale,
+        _ => Answer::Object,
+    }
 }
 
 /// What a client gets for an outcome.
@@ -344,4 +416,9 @@ pub(crate) fn answer(prepared: &Prepared, outcome: &Outcome) -> Result<Object> {
 /// Whether a write failed because its name is taken.
 pub(crate) fn is_taken(status: &Status) -> bool {
     Reason::of(status) == Some(Reason::AlreadyExists)
+}
+
+/// Whether a write failed because its object is not there.
+fn is_missing(status: &Status) -> bool {
+    Reason::of(status) == Some(Reason::NotFound)
 }

@@ -1,5 +1,6 @@
 //! The API over real sockets: an apiserver in this process over the memory store, and plain tonic clients.
 
+mod apply;
 mod batch;
 mod errors;
 mod eviction;
