@@ -87,7 +87,7 @@ pub(crate) fn duration(text: &str) -> Option<jiff::SignedDuration> {
         }
         rest = tail;
     }
-    if text.is_empty() || rest != "" || text.len() == usize::from(text.starts_with(['-', '+'])) {
+    if text.is_empty() || !rest.is_empty() || text.len() == usize::from(text.starts_with(['-', '+'])) {
         return None;
     }
     let nanos = i64::try_from(if negative { -nanos } else { nanos }).ok()?;

@@ -16,6 +16,7 @@ mod default;
 mod definition;
 mod format;
 mod json_path;
+mod merge;
 mod node;
 mod prune;
 mod publish;

@@ -3,7 +3,8 @@
 use crate::limits::MAX_FAULTS;
 use crate::node::Node;
 use crate::report::Report;
-use crate::{compile, default, prune, publish, validate};
+use crate::{compile, default, merge, prune, publish, validate};
+use apimachinery::managed_fields;
 use apimachinery::path::Path;
 use apimachinery::status::FieldError;
 use serde_json::Value;
@@ -16,6 +17,7 @@ use serde_json::Value;
 pub struct Schema {
     root: Node,
     source: Value,
+    merge: managed_fields::Schema,
 }
 
 impl Schema {
@@ -31,6 +33,7 @@ impl Schema {
         let root = compile::compile(schema, at, &mut report);
         match root {
             Some(root) if report.is_empty() => Ok(Self {
+                merge: merge::schema(&root),
                 root,
                 source: schema.clone(),
             }),
@@ -75,5 +78,10 @@ impl Schema {
     /// The schema as OpenAPI v2 publishes it: without what v2 cannot say.
     pub fn openapi_v2(&self) -> Value {
         publish::v2(&self.source)
+    }
+
+    /// What field managers know of the objects: how their parts are merged and owned.
+    pub fn merge_schema(&self) -> &managed_fields::Schema {
+        &self.merge
     }
 }

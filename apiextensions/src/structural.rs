@@ -173,7 +173,7 @@ impl Walk<'_> {
             }
             name if flag(json, INT_OR_STRING) => {
                 self.report
-                    .invalid_text(&at, name, "must be empty if x-kubernetes-int-or-string is true")
+                    .invalid_text(&at, name, "must be empty if x-kubernetes-int-or-string is true");
             }
             _ => {}
         }

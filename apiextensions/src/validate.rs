@@ -73,7 +73,7 @@ fn walk(node: &Node, value: &Value, old: Option<&Value>, at: &Path<'_>, is_root:
 }
 
 /// Whether the value has the node's type; else the name of that.
-fn typed(node: &Node, value: &Value) -> Result<(), &'static str> {
+pub(crate) fn typed(node: &Node, value: &Value) -> Result<(), &'static str> {
     if node.int_or_string {
         let fits = value.is_string() || is_integer(value);
         return if fits { Ok(()) } else { Err("integer,string") };

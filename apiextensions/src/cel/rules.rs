@@ -65,7 +65,7 @@ pub(crate) fn attach(root: &mut Node, schema: &Json, at: &Path<'_>, report: &mut
     let thread = std::thread::Builder::new().stack_size(check::STACK);
     let spawned = std::thread::scope(|scope| {
         let compiling = thread.spawn_scoped(scope, || compile(root, schema, at, &mut *report));
-        compiling.map(|thread| thread.join())
+        compiling.map(std::thread::ScopedJoinHandle::join)
     });
     match spawned {
         Ok(Ok(())) => {}

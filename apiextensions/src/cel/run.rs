@@ -9,6 +9,7 @@ use super::rules::Rule;
 use super::value::Val;
 use crate::node::{Correlation, Node, equal};
 use crate::report::Report;
+use crate::validate::typed;
 use apimachinery::path::Path;
 use serde_json::Value;
 
@@ -41,6 +42,10 @@ impl Runner<'_> {
     fn node(&mut self, node: &Node, value: &Value, old: Option<&Value>, at: &Path<'_>) {
         // The state of a value that is null is for the rules around it.
         if self.stopped || self.report.is_full() || !node.rules_below || value.is_null() {
+            return;
+        }
+        // A value of another type that got this far did not change: no rule can say more of it.
+        if typed(node, value).is_err() {
             return;
         }
         let unchanged = old.is_some_and(|old| equal(old, value));

@@ -4,10 +4,12 @@ mod cel;
 mod cost;
 mod definition;
 mod fixtures;
+mod merge;
 mod properties;
 mod prune_and_default;
 mod publish;
 mod validate;
+mod whole;
 
 use apiextensions::Schema;
 use serde_json::{Value, json};

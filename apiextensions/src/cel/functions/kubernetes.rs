@@ -314,7 +314,7 @@ fn integer(quantity: &Quantity) -> Option<i64> {
 
 /// What is wrong with a text of a named format.
 fn problems(name: &str, text: &str) -> Vec<String> {
-    let all = |problems: names::Problems| problems.into_iter().map(|problem| problem.to_string()).collect();
+    let all = |problems: names::Problems| problems.into_iter().collect();
     // A prefix may end in a dash: what follows completes it.
     let completed = || {
         if text.ends_with('-') {
