@@ -12,7 +12,7 @@ use axum::extract::Request;
 use axum::http::Method;
 use axum::response::Response;
 use proto::Kind;
-use proto::api::core::v1::Binding;
+use proto::api::core::v1::{Binding, Namespace};
 use std::sync::Arc;
 
 /// Answers a request below `/api` or `/apis`.
@@ -55,6 +55,10 @@ pub(crate) async fn dispatch(api: Arc<Api>, request: Request) -> Result<Response
                 Err(errors::method_not_allowed())
             }
             Method::POST => write::create(&call, body).await,
+            // As upstream: too much would go at one word.
+            Method::DELETE if call.resource.info.number == Namespace::NUMBER => {
+                Err(errors::method_not_allowed())
+            }
             Method::DELETE => delete::collection(&call, body).await,
             _ => Err(errors::method_not_allowed()),
         },

@@ -16,8 +16,9 @@ use axum::http::HeaderValue;
 use axum::response::Response;
 use bytes::Bytes;
 use component_base::clock::{Clock, Instant};
-use futures::StreamExt;
+use futures::future::BoxFuture;
 use futures::stream::{self, ReadyChunks};
+use futures::{FutureExt, StreamExt};
 use options::{Start, WatchOptions};
 use printer::Printer;
 use proto::orrery::v1::{WatchRequest, WatchTarget};
@@ -72,7 +73,7 @@ pub(crate) async fn watch(call: &Call) -> Result<Response> {
         Ok(frames) => Body::from_stream(events(Feed {
             frames: frames.ready_chunks(EVENTS_AT_ONCE),
             printer,
-            ends: clock.now() + options.timeout.unwrap_or_else(|| duration(call)),
+            ends: ending(&clock, options.timeout.unwrap_or_else(|| duration(call))),
             bookmarked: clock.now(),
             clock,
             options,
@@ -114,13 +115,20 @@ fn duration(call: &Call) -> Duration {
     MIN_DURATION.mul_f64(1.0 + rng.random::<f64>())
 }
 
+/// Ends when the watch's time is over.
+fn ending(clock: &Clock, after: Duration) -> BoxFuture<'static, ()> {
+    let clock = clock.clone();
+    async move { clock.sleep(after).await }.boxed()
+}
+
 /// A watch that runs.
 struct Feed {
     frames: ReadyChunks<WatchFrames>,
     printer: Printer,
     options: WatchOptions,
     clock: Clock,
-    ends: Instant,
+    /// Made once: a timer for every event would cost more than the event.
+    ends: BoxFuture<'static, ()>,
     /// When the client was last told how far it has come.
     bookmarked: Instant,
     /// How far it has come.
@@ -148,7 +156,7 @@ impl Feed {
             // Events first: a watch whose time is over still tells what has happened.
             biased;
             frames = self.frames.next() => frames,
-            () = self.clock.sleep_until(self.ends) => {
+            () = &mut self.ends => {
                 if self.options.bookmarks && self.position > 0 {
                     let told = self.printer.bookmark(self.position, false, &mut out);
                     told.unwrap_or_else(|status| self.printer.error(&status, &mut out));

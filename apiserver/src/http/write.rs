@@ -77,9 +77,7 @@ pub(crate) async fn patch(call: &Call, body: Body) -> Result<Response> {
     body::validation(call)?;
     let text = body::read(body).await?;
     let patch = if yaml {
-        let tree = body::tree(&text)
-            .map_err(|faults| errors::bad_request(format!("error decoding YAML: {faults}")))?;
-        tree.to_string()
+        body::json_of_yaml(text)?
     } else {
         String::from_utf8(text.into()).map_err(|_| errors::bad_request("the patch is not UTF-8"))?
     };

@@ -127,11 +127,16 @@ impl Ask {
 impl Server {
     /// Starts one over an empty memory store.
     pub(crate) async fn start() -> Self {
+        Self::over(Arc::new(MemoryStore::new())).await
+    }
+
+    /// Starts one over a store.
+    pub(crate) async fn over(store: Arc<MemoryStore>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = Shutdown::new();
         let parts = Parts {
-            store: Arc::new(MemoryStore::new()),
+            store,
             shared_store: false,
             event_ttl: Duration::from_secs(3600),
             limits: Limits::default(),

@@ -24,6 +24,7 @@ async fn what_is_not_there_is_404_and_what_cannot_be_done_is_405() {
         ),
         ("POST", "/api/v1/pods", 405, "MethodNotAllowed"),
         ("DELETE", "/api/v1/pods", 405, "MethodNotAllowed"),
+        ("DELETE", "/api/v1/namespaces", 405, "MethodNotAllowed"),
         ("PUT", "/api/v1/namespaces/default/pods", 405, "MethodNotAllowed"),
         (
             "POST",

@@ -4,6 +4,9 @@ use crate::harness::{Ask, CONFIG_MAPS, Server, config_map};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use serde_json::{Value, json};
+use std::sync::Arc;
+use storage::memory::MemoryStore;
+use storage::store::Store;
 
 /// The events of a watch, one by one.
 pub(crate) struct Watch {
@@ -193,5 +196,57 @@ async fn contradictions_and_revisions_to_come_are_refused_at_once() {
             .get(format!("{CONFIG_MAPS}?watch=1&{parameters}"))
             .await
             .fails(code, reason);
+    }
+}
+
+#[tokio::test]
+async fn a_revision_that_is_compacted_away_is_gone_and_a_watch_says_so_in_its_stream() {
+    let store = Arc::new(MemoryStore::new());
+    let first = {
+        let server = Server::over(store.clone()).await;
+        let first = server.post(CONFIG_MAPS, &config_map("a")).await.ok(201);
+        server.post(CONFIG_MAPS, &config_map("b")).await.ok(201);
+        version(&first).to_owned()
+    };
+    let (newest, _) = store.revisions().await.unwrap();
+    store.compact(newest).await.unwrap();
+    // A server that starts now does not remember what was before.
+    let server = Server::over(store).await;
+    let mut watch = server.watch(&format!("resourceVersion={first}")).await;
+    let event = watch.next().await.unwrap();
+    assert_eq!(
+        (event["type"].as_str(), event["object"]["code"].as_i64()),
+        (Some("ERROR"), Some(410))
+    );
+    assert_eq!(event["object"]["reason"], "Expired");
+    assert_eq!(watch.next().await, None);
+    let list = format!("{CONFIG_MAPS}?resourceVersion={first}&resourceVersionMatch=Exact");
+    assert!(
+        server
+            .get(list)
+            .await
+            .fails(410, "Expired")
+            .contains("too old resource version")
+    );
+}
+
+#[tokio::test]
+async fn every_watcher_of_a_change_is_told_the_same() {
+    let server = Server::start().await;
+    let mut watches = Vec::new();
+    for _ in 0..20 {
+        watches.push(
+            server
+                .watch("sendInitialEvents=false&resourceVersionMatch=NotOlderThan")
+                .await,
+        );
+    }
+    let created = server.post(CONFIG_MAPS, &config_map("a")).await.ok(201);
+    for watch in &mut watches {
+        let event = watch.next().await.unwrap();
+        assert_eq!(
+            (event["type"].as_str(), &event["object"]),
+            (Some("ADDED"), &created)
+        );
     }
 }
