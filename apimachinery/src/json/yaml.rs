@@ -23,6 +23,10 @@ const MAX_REPLAYED: usize = 50_000;
 /// Documents in one file: `kubectl get -A -o yaml` of a large cluster, split.
 const MAX_DOCUMENTS: usize = 100_000;
 
+/// The stack that reading takes. The parser calls itself for every level, and without optimization a level takes 46 KiB: of
+/// [`MAX_DEPTH`] of them, a thread's usual 2 MiB hold less than half. Only what is used of it becomes memory.
+const STACK_BYTES: usize = 16 << 20;
+
 /// One object of a manifest.
 #[derive(Clone, Debug)]
 pub struct Document {
@@ -112,8 +116,9 @@ pub fn documents(text: &str) -> impl Iterator<Item = Result<Document, DocumentEr
         with_snippet: false,
     };
     let mut bytes = text.as_bytes();
-    let nodes: Vec<Result<Node, serde_saphyr::Error>> =
-        serde_saphyr::read_with_options::<_, Node>(&mut bytes, options).collect();
+    let nodes: Vec<Result<Node, serde_saphyr::Error>> = stacker::grow(STACK_BYTES, || {
+        serde_saphyr::read_with_options::<_, Node>(&mut bytes, options).collect()
+    });
     nodes
         .into_iter()
         .enumerate()
@@ -289,6 +294,25 @@ mod tests {
         let mut documents = all(text);
         assert_eq!(documents.len(), 1, "{text}");
         documents.remove(0).unwrap().value
+    }
+
+    #[test]
+    fn the_deepest_text_fits_a_small_stack_and_deeper_is_refused() {
+        let deep = |levels: usize| format!("{}x", "- ".repeat(levels));
+        let small = std::thread::Builder::new().stack_size(1 << 20);
+        let read = small.spawn(move || {
+            assert!(only(&deep(MAX_DEPTH - 1)).is_array());
+            for text in [
+                deep(MAX_DEPTH + 1),
+                deep(1 << 18),
+                "{a: ".repeat(1 << 18),
+                "[".repeat(1 << 20),
+            ] {
+                let start: String = text.chars().take(8).collect();
+                assert!(all(&text)[0].is_err(), "{start}");
+            }
+        });
+        read.unwrap().join().unwrap();
     }
 
     #[test]
