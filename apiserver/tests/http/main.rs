@@ -2,6 +2,7 @@
 
 mod discovery;
 mod harness;
+mod hostile;
 mod lists;
 mod logs;
 mod objects;
