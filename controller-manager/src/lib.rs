@@ -7,6 +7,7 @@
 mod claim;
 pub mod controllers;
 mod deployment;
+mod disruption;
 mod garbage_collector;
 mod namespace;
 mod node_lifecycle;
@@ -16,6 +17,7 @@ mod pod_gc;
 mod pods;
 mod projection;
 mod replicaset;
+mod service_account;
 pub mod settings;
 mod taint_eviction;
 #[cfg(test)]
@@ -37,7 +39,7 @@ use tokio::net::TcpListener;
 /// What tells this component from others.
 pub const COMPONENT: Component = Component {
     name: "controller-manager",
-    about: "Runs the controllers: Deployments, ReplicaSets, garbage collection, namespaces, node lifecycle",
+    about: "Runs the controllers: Deployments, ReplicaSets, disruption budgets, garbage collection, namespaces, node lifecycle",
     default_listen: "127.0.0.1:7444",
 };
 

@@ -1,7 +1,8 @@
-//! A new Pod's priority, which its PriorityClass decides.
+//! What a new Pod gets that says nothing of it: a priority, which its PriorityClass decides, and a ServiceAccount.
 //!
-//! <https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#priority>. The other defaults that
-//! upstream has in admission plugins (service account, tolerations) need nothing of the cluster: apimachinery sets them.
+//! <https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#priority>. The tolerations
+//! that upstream adds in an admission plugin need nothing of the cluster: apimachinery sets them. A ServiceAccount need not
+//! exist, unlike upstream: nothing is mounted of it, and a Pod that comes with its Namespace needs not wait.
 
 use crate::registry::errors::{self, Result};
 use apimachinery::defaults::resolve_priority;
@@ -12,6 +13,19 @@ use proto::api::scheduling::v1::PriorityClass;
 
 /// The classes that exist whether anybody made them or not.
 const SYSTEM_CLASSES: [&str; 2] = ["system-node-critical", "system-cluster-critical"];
+
+/// The account of Pods that name none.
+const DEFAULT_SERVICE_ACCOUNT: &str = "default";
+
+/// Gives the Pod the account that every Namespace has, unless it names one.
+/// <https://kubernetes.io/docs/concepts/security/service-accounts/#default-service-accounts>
+pub(crate) fn set_service_account(pod: &mut Pod) {
+    let spec = pod.spec.get_or_insert_default();
+    if spec.service_account_name.is_empty() && spec.service_account.is_empty() {
+        spec.service_account_name = DEFAULT_SERVICE_ACCOUNT.into();
+    }
+}
+
 /// Gives the Pod its class's priority. `classes` are all PriorityClasses.
 pub(crate) fn set_priority(pod: &mut Pod, classes: &[PriorityClass]) -> Result<()> {
     let info = kinds::of::<Pod>();
@@ -82,6 +96,26 @@ mod tests {
             ..PodSpec::default()
         };
         assert_eq!(admitted(gentle, vec![]).unwrap().preemption_policy(), "Never");
+    }
+
+    #[test]
+    fn a_pod_that_names_no_account_gets_the_default_one() {
+        for (name, deprecated, expected) in [("", "", "default"), ("mine", "", "mine"), ("", "old", "")] {
+            let mut pod = Pod {
+                spec: Some(PodSpec {
+                    service_account_name: name.into(),
+                    service_account: deprecated.into(),
+                    ..PodSpec::default()
+                }),
+                ..Pod::default()
+            };
+            set_service_account(&mut pod);
+            assert_eq!(
+                pod.spec.unwrap().service_account_name,
+                expected,
+                "{name} {deprecated}"
+            );
+        }
     }
 
     #[test]

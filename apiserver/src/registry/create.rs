@@ -51,7 +51,7 @@ pub(crate) fn complete(info: &'static KindInfo, sent: &Bytes, around: &mut Surro
         ));
     }
     let sent = match info.number {
-        Pod::NUMBER => with_priority(sent, around.classes)?,
+        Pod::NUMBER => admitted(sent, around.classes)?,
         _ => sent.clone(),
     };
     let birth = Birth {
@@ -76,9 +76,10 @@ pub(crate) fn complete(info: &'static KindInfo, sent: &Bytes, around: &mut Surro
     })
 }
 
-fn with_priority(pod: &Bytes, classes: &[PriorityClass]) -> Result<Bytes> {
+fn admitted(pod: &Bytes, classes: &[PriorityClass]) -> Result<Bytes> {
     let mut pod: Pod = decode_stored(pod)?;
     admission::pod::set_priority(&mut pod, classes)?;
+    admission::pod::set_service_account(&mut pod);
     Ok(pod.encode_to_vec().into())
 }
 
