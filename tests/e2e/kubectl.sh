@@ -61,11 +61,12 @@ run() {
     . "tests/e2e/kubectl/$topic.sh"
     summary
 }
+running=()
 for topic in "${topics[@]}"; do
     run "$topic" >"$WORK/$topic.out" 2>&1 &
-    jobs[${#jobs[@]}]=$!
+    running+=($!)
 done
-wait "${jobs[@]}"
+wait "${running[@]}"
 
 passed=0
 failed=0

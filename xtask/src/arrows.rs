@@ -68,6 +68,7 @@ const HOUSE: &[(&str, &[&str])] = &[
             "scheduler",
             "kubelet-sim",
             "orrery",
+            "orrery-test",
         ],
     ),
     ("xtask", &[]),
