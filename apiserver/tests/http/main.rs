@@ -1,5 +1,6 @@
 //! The API over HTTP, over real sockets: an apiserver in this process over the memory store, and the smallest client.
 
+mod apply;
 mod discovery;
 mod harness;
 mod hostile;

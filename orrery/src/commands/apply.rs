@@ -2,7 +2,8 @@
 //!
 //! What was applied last is kept in an annotation, so that what the user took out of a manifest is taken out of the
 //! object, and what others wrote stays. <https://kubernetes.io/docs/tasks/manage-kubernetes-objects/declarative-config/>
-//! A write that would change nothing is not sent.
+//! A write that would change nothing is not sent. With `--server-side` the server does all of it, and keeps in the object who
+//! owns which of its fields. <https://kubernetes.io/docs/reference/using-api/server-side-apply/>
 
 use crate::cli::ServerArgs;
 use crate::manifest::{self, FileArgs, Manifest};
@@ -15,13 +16,14 @@ use client::Client;
 use component_base::clock::Clock;
 use proto::Object;
 use proto::orrery::v1::CreateRequest;
+use proto::orrery::v1::patch_request::Type;
 use serde_json::{Map, Value, json};
 
 /// Create or change objects as manifests say. What was taken out of a manifest since the last apply is removed.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  orrery apply -f examples/nginx.yaml\n  orrery apply -R -f manifests/\n  \
-    orrery apply -f - --dry-run < pod.yaml"
+    orrery apply -f - --dry-run < pod.yaml\n  orrery apply --server-side --field-manager ci -f web.yaml"
 )]
 pub struct Args {
     #[command(flatten)]
@@ -32,6 +34,15 @@ pub struct Args {
     /// Ask the server what would happen, and change nothing.
     #[arg(long)]
     dry_run: bool,
+    /// Let the server merge. It refuses to change fields that others own.
+    #[arg(long)]
+    server_side: bool,
+    /// With --server-side: take the fields that others own.
+    #[arg(long, requires = "server_side")]
+    force_conflicts: bool,
+    /// With --server-side: the name under which fields are owned.
+    #[arg(long, requires = "server_side", default_value = "orrery", value_name = "NAME")]
+    field_manager: String,
     #[command(flatten)]
     server: ServerArgs,
 }
@@ -42,6 +53,7 @@ enum Outcome {
     Created,
     Configured,
     Unchanged,
+    ServerSide,
 }
 
 impl Outcome {
@@ -50,6 +62,7 @@ impl Outcome {
             Self::Created => "created",
             Self::Configured => "configured",
             Self::Unchanged => "unchanged",
+            Self::ServerSide => "serverside-applied",
         }
     }
 }
@@ -64,7 +77,7 @@ pub async fn run(args: Args, clock: Clock) -> Result<()> {
     let (mut failed, count) = (0, manifests.len());
     for manifest in manifests {
         let applied = match manifest {
-            Ok(manifest) => apply(&client, &manifest, args.dry_run)
+            Ok(manifest) => apply(&client, &manifest, &args)
                 .await
                 .map(|outcome| (resource::label(manifest.info, &manifest.name), outcome))
                 .with_context(|| manifest.place.clone()),
@@ -91,7 +104,11 @@ pub async fn run(args: Args, clock: Clock) -> Result<()> {
     Ok(())
 }
 
-async fn apply(client: &Client, manifest: &Manifest, dry_run: bool) -> Result<Outcome> {
+async fn apply(client: &Client, manifest: &Manifest, args: &Args) -> Result<Outcome> {
+    if args.server_side {
+        return server_side(client, manifest, args).await;
+    }
+    let dry_run = args.dry_run;
     let wanted = annotated(&manifest.value);
     session::retry(async || {
         match session::get(client, manifest.info, &manifest.namespace, &manifest.name).await {
@@ -101,6 +118,21 @@ async fn apply(client: &Client, manifest: &Manifest, dry_run: bool) -> Result<Ou
         }
     })
     .await
+}
+
+async fn server_side(client: &Client, manifest: &Manifest, args: &Args) -> Result<Outcome> {
+    let mut request = session::patch(
+        manifest.info,
+        &manifest.namespace,
+        &manifest.name,
+        &manifest.value,
+    );
+    request.set_type(Type::Apply);
+    request.field_manager.clone_from(&args.field_manager);
+    request.force = args.force_conflicts;
+    request.dry_run = args.dry_run;
+    client.patch(request).await?;
+    Ok(Outcome::ServerSide)
 }
 
 async fn create(client: &Client, wanted: &Value, dry_run: bool) -> Result<Outcome> {

@@ -7,12 +7,15 @@ use anyhow::{Context, Result, bail};
 use apimachinery::wire::MetaView;
 use clap::ValueEnum;
 use component_base::clock::Clock;
+use proto::orrery::v1::patch_request::Type;
 use serde_json::Value;
 
 /// Change a part of an object.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  orrery patch deployment/nginx -p '{\"spec\":{\"minReadySeconds\":5}}'\n  \
+    orrery patch deployment/nginx --type strategic -p \
+    '{\"spec\":{\"template\":{\"spec\":{\"containers\":[{\"name\":\"nginx\",\"image\":\"nginx:2\"}]}}}}'\n  \
     orrery patch node node-0 --type json -p '[{\"op\":\"add\",\"path\":\"/spec/unschedulable\",\"value\":true}]'"
 )]
 pub struct Args {
@@ -38,6 +41,8 @@ pub struct Args {
 enum Form {
     /// Laid over the object; null removes (RFC 7386).
     Merge,
+    /// As merge, but lists of named things (containers, ports, volumes) merge item by item.
+    Strategic,
     /// A list of operations (RFC 6902).
     Json,
 }
@@ -47,13 +52,16 @@ pub async fn run(args: Args, clock: Clock) -> Result<()> {
     let (info, name) = resource::object(&args.object)?;
     let patch: Value = serde_json::from_str(&args.patch).context("the patch is no JSON")?;
     if patch.is_array() != (args.r#type == Form::Json) {
-        bail!("a merge patch is an object, and a JSON patch a list of operations: see --type");
+        bail!("a merge or strategic patch is an object, and a JSON patch a list of operations: see --type");
     }
     let client = session::connect(&args.server, &clock)?;
     let namespace = args.namespace.of(info);
     let before = session::get(&client, info, &namespace, &name).await?;
     let mut request = session::patch(info, &namespace, &name, &patch);
     request.subresource = args.subresource;
+    if args.r#type == Form::Strategic {
+        request.set_type(Type::StrategicMerge);
+    }
     let after = client.patch(request).await?;
     let version =
         |object: &proto::Object| MetaView::parse(&object.bytes).map(|meta| meta.resource_version.to_owned());

@@ -22,6 +22,43 @@ spec:
 ";
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_server_applies_and_refuses_what_another_manager_owns_until_it_is_forced() {
+    let server = Server::start().await;
+    let apply = ["apply", "--server-side", "-f", "-"];
+    server
+        .run_with(&apply, WEB)
+        .await
+        .says("deployment.apps/web serverside-applied\n");
+    let more = WEB.replace("replicas: 3", "replicas: 4");
+    let other = [&apply[..], &["--field-manager", "ci"]].concat();
+    let refused = server.run_with(&other, &more).await;
+    assert!(
+        refused.err.contains("conflict with \"orrery\": .spec.replicas"),
+        "{}",
+        refused.err
+    );
+    let forced = [&other[..], &["--force-conflicts"]].concat();
+    server
+        .run_with(&forced, &more)
+        .await
+        .says("deployment.apps/web serverside-applied\n");
+    let side = r#"{"spec":{"template":{"spec":{"containers":[{"name":"side","image":"side:1"}]}}}}"#;
+    server
+        .run(&["patch", "deploy/web", "--type", "strategic", "-p", side])
+        .await
+        .says("deployment.apps/web patched\n");
+    for (path, expected) in [
+        (".spec.replicas", "4"),
+        (".spec.template.spec.containers[0].name", "side"),
+        (".spec.template.spec.containers[1].name", "web"),
+    ] {
+        let path = format!("jsonpath={{{path}}}");
+        let told = server.run(&["get", "deploy/web", "-o", &path]).await;
+        assert_eq!(told.out.trim(), expected, "{path}: {}", told.err);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn apply_creates_then_changes_then_says_that_nothing_changed() {
     let server = Server::start().await;
     server
