@@ -26,6 +26,7 @@ pub(crate) fn compile(schema: &Value, at: &Path<'_>, report: &mut Report) -> Opt
         return None;
     }
     defaults(&root, at, report);
+    cel::measure(&mut root);
     if report.is_empty() {
         cel::attach(&mut root, json, at, report);
     }
@@ -138,9 +139,14 @@ fn checks(json: &Json, at: &Path<'_>, report: &mut Report) -> Checks {
 
 /// A regular expression that runs in linear time and takes bounded memory.
 pub(crate) fn regex(pattern: &str) -> Result<Regex, String> {
+    regex_within(pattern, MAX_PATTERN_BYTES)
+}
+
+/// As [`regex`], with the bytes that it may take.
+pub(crate) fn regex_within(pattern: &str, bytes: usize) -> Result<Regex, String> {
     let built = RegexBuilder::new(pattern)
-        .size_limit(MAX_PATTERN_BYTES)
-        .dfa_size_limit(MAX_PATTERN_BYTES)
+        .size_limit(bytes)
+        .dfa_size_limit(bytes)
         .build();
     built.map_err(|why| {
         // The last line says what is wrong; those before repeat the pattern.

@@ -81,6 +81,10 @@ pub(crate) struct Node {
     pub(crate) default: Option<Value>,
     pub(crate) checks: Checks,
     pub(crate) rules: Vec<crate::cel::Rule>,
+    /// The most that there is to read in a value here, and the fewest bytes that it takes in a request: what rules are
+    /// estimated by. Measured once, as a rule may ask often.
+    pub(crate) weight: u64,
+    pub(crate) min_bytes: u64,
     /// Whether this node or one below it has rules: a walk for rules skips the others.
     pub(crate) rules_below: bool,
     /// Whether a rule here or below compares with `oldSelf`: such rules run on what did not change, too.

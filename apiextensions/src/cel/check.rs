@@ -140,7 +140,8 @@ impl<'n> Checker<'n> {
             return Err(format!("expression nests deeper than {MAX_DEPTH} levels"));
         }
         self.depth += 1;
-        self.spend(1);
+        // Constants are free, and calls cost what their row says.
+        self.spend(u64::from(!matches!(e.expr, Expr::Literal(_) | Expr::Call(_))));
         let walked = self.expression(e);
         self.depth -= 1;
         walked
@@ -320,6 +321,7 @@ impl<'n> Checker<'n> {
                 let Expr::Literal(LiteralValue::String(name)) = &name.expr else {
                     return Err("unsupported expression".into());
                 };
+                self.spend(1);
                 let (target, of) = self.boxed(target)?;
                 let (name, shape) = self.field(&of, name.inner())?;
                 Ok((Program::OptField(target, name), shape.optional()))
@@ -357,6 +359,7 @@ impl<'n> Checker<'n> {
     fn has(&mut self, arg: &IdedExpr) -> Walked<'n> {
         match &arg.expr {
             Expr::Select(select) => {
+                self.spend(1);
                 let (target, of) = self.boxed(&select.operand)?;
                 let (name, _) = self.field(&of, &select.field)?;
                 Ok((Program::Has(target, name), Shape::one(Ty::Bool)))
@@ -371,6 +374,7 @@ impl<'n> Checker<'n> {
         target: &IdedExpr,
         key: &IdedExpr,
     ) -> Result<(Box<Program>, Box<Program>, Shape<'n>, Ty<'n>), String> {
+        self.spend(1);
         let (target, of) = self.boxed(target)?;
         let (key, by) = self.boxed(key)?;
         let inner = match &of.ty {
@@ -474,7 +478,7 @@ impl<'n> Checker<'n> {
         let round = std::mem::replace(&mut self.cost, before);
         self.scope.truncate(depth);
         let (filter, body, result) = parts?;
-        self.spend(of.max.saturating_mul(round.saturating_add(2)));
+        self.spend(of.max.saturating_mul(round.saturating_add(1)));
         let shape = match kind {
             Kind::All | Kind::Exists | Kind::ExistsOne => Shape::one(Ty::Bool),
             Kind::Filter => Shape::list(first, of.max),
@@ -597,7 +601,7 @@ fn pattern(name: &str, args: &mut [Program]) -> Result<(), String> {
         && let Val::Str(text) = value
     {
         let compiled = regex(text).map_err(|why| format!("invalid matches argument: {why}"))?;
-        *value = Val::Regex(compiled);
+        *value = Val::Regex(Arc::new(compiled));
     }
     Ok(())
 }

@@ -18,3 +18,4 @@ mod value;
 
 pub(crate) use rules::{Rule, attach};
 pub(crate) use run::run;
+pub(crate) use shape::measure;

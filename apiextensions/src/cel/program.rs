@@ -4,7 +4,7 @@
 //! rule ends however it was written and whatever it is given.
 
 use super::functions::Function;
-use super::value::Val;
+use super::value::{Entries, Val};
 use std::sync::Arc;
 
 /// An expression, checked, with its variables resolved to slots.
@@ -115,7 +115,10 @@ type Result<T> = std::result::Result<T, Failure>;
 impl<'a> Run<'_, 'a> {
     /// The value of an expression.
     pub(crate) fn eval(&mut self, program: &Program) -> Result<Val<'a>> {
-        self.meter.spend(1)?;
+        match program {
+            Program::Const(_) | Program::Call(..) | Program::And(..) | Program::Or(..) | Program::If(..) => {}
+            _ => self.meter.spend(1)?,
+        }
         Ok(match program {
             Program::Const(value) => value.clone(),
             Program::Var(slot) => self.slots[*slot].clone(),
@@ -208,7 +211,7 @@ impl<'a> Run<'_, 'a> {
     }
 
     fn map(&mut self, entries: &[(Program, Program, bool)]) -> Result<Val<'a>> {
-        let mut map: Vec<(Val<'a>, Val<'a>)> = Vec::with_capacity(entries.len());
+        let mut map = Entries::default();
         for (key, value, optional) in entries {
             let key = self.eval(key)?;
             let value = match (self.eval(value)?, optional) {
@@ -216,11 +219,7 @@ impl<'a> Run<'_, 'a> {
                 (Val::Optional(Some(value)), true) => Arc::unwrap_or_clone(value),
                 (value, _) => value,
             };
-            self.meter.spend(map.len() as u64)?;
-            if map.iter().any(|(other, _)| other.equals(&key)) {
-                return Err(Failure::Error("Failed with repeated key".into()));
-            }
-            map.push((key, value));
+            map.push(key, value)?;
         }
         Ok(Val::Map(Arc::new(map)))
     }
@@ -234,21 +233,13 @@ impl<'a> Run<'_, 'a> {
         let Some(function) = overloads.iter().find(fits) else {
             return Err(no_such_overload());
         };
-        let sizes: Vec<u64> = values.iter().map(Val::len).collect();
-        let weights: Vec<u64> = values.iter().map(Val::weight).collect();
-        self.meter.spend(function.cost.steps(&sizes, &weights))?;
+        self.meter.spend(function.cost.spent(&values))?;
         Ok((function.run)(&values)?)
     }
 
     fn repeat(&mut self, of: &Loop) -> Result<Val<'a>> {
         let range = self.eval(&of.range)?;
-        let rounds: Vec<(Val<'a>, Val<'a>)> = if of.two {
-            range.pairs()
-        } else {
-            let items = range.items();
-            items.map(|items| items.into_iter().map(|item| (item, Val::Null)).collect())
-        }
-        .ok_or_else(no_such_overload)?;
+        let rounds = range.rounds(of.two).ok_or_else(no_such_overload)?;
         let mut results = Results::new(of.kind);
         for (first, second) in rounds {
             self.meter.spend(1)?;
@@ -280,7 +271,7 @@ struct Results<'a> {
     /// The first failure of an item; another item may decide without it.
     failure: Option<Failure>,
     list: Vec<Val<'a>>,
-    map: Vec<(Val<'a>, Val<'a>)>,
+    map: Entries<'a>,
 }
 
 impl<'a> Results<'a> {
@@ -290,7 +281,7 @@ impl<'a> Results<'a> {
             count: 0,
             failure: None,
             list: Vec::new(),
-            map: Vec::new(),
+            map: Entries::default(),
         }
     }
 
@@ -321,7 +312,7 @@ impl<'a> Results<'a> {
             (Kind::Map, Ok(value)) => self.list.push(value),
             (Kind::TransformMap, Ok(value)) => {
                 meter.spend(1)?;
-                self.map.push((item, value));
+                self.map.push(item, value)?;
             }
         }
         Ok(None)

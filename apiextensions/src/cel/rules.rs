@@ -257,9 +257,7 @@ impl Compiler<'_> {
             self.report.invalid_text(at, expression, &detail);
             return None;
         }
-        let times = place
-            .times
-            .unwrap_or_else(|| MAX_REQUEST / (shape::min_bytes(node) + 1));
+        let times = place.times.unwrap_or_else(|| MAX_REQUEST / (node.min_bytes + 1));
         let cost = checked.cost.saturating_mul(times);
         self.cost = self.cost.saturating_add(cost);
         if cost > MAX_RULE_COST {

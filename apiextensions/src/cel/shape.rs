@@ -12,6 +12,9 @@ pub(crate) const MAX_REQUEST: u64 = 3 * 1024 * 1024;
 /// How many bytes a character of a text with a limit may take.
 const BYTES_PER_CHARACTER: u64 = 4;
 
+/// How long the name of an object can be.
+const MAX_NAME: u64 = 253;
+
 /// A type of CEL.
 #[derive(Clone, Debug)]
 pub(crate) enum Ty<'n> {
@@ -88,11 +91,7 @@ impl<'n> Shape<'n> {
             Ty::Map(key, value) => self
                 .max
                 .saturating_mul(key.weight().saturating_add(value.weight())),
-            Ty::Object(node) => node
-                .properties
-                .values()
-                .filter_map(of)
-                .fold(1, |sum: u64, field| sum.saturating_add(field.weight())),
+            Ty::Object(node) => node.weight,
             _ => self.max,
         };
         weight.clamp(1, MAX_REQUEST)
@@ -117,14 +116,14 @@ pub(crate) fn of(node: &Node) -> Option<Shape<'_>> {
             let items = node.items.as_deref()?;
             let max = checks
                 .max_items
-                .unwrap_or_else(|| (MAX_REQUEST - 2) / (min_bytes(items) + 1));
+                .unwrap_or_else(|| (MAX_REQUEST - 2) / (items.min_bytes + 1));
             Shape::list(of(items)?, max)
         }
         Type::Object => match &node.additional {
             Additional::Of(values) if node.properties.is_empty() => {
                 let max = checks
                     .max_properties
-                    .unwrap_or_else(|| (MAX_REQUEST - 2) / (min_bytes(values) + 6));
+                    .unwrap_or_else(|| (MAX_REQUEST - 2) / (values.min_bytes + 6));
                 Shape {
                     ty: Ty::Map(Arc::new(Shape::text(MAX_REQUEST)), Arc::new(of(values)?)),
                     max,
@@ -158,8 +157,28 @@ fn string(node: &Node) -> Shape<'_> {
     Shape::text(of_enum.or(of_length).unwrap_or(MAX_REQUEST - 2).min(MAX_REQUEST))
 }
 
+/// Notes on every node how small and how large its values can be, from the leaves up.
+pub(crate) fn measure(node: &mut Node) {
+    node.properties.values_mut().for_each(measure);
+    if let Additional::Of(child) = &mut node.additional {
+        measure(child);
+    }
+    if let Some(child) = node.items.as_deref_mut() {
+        measure(child);
+    }
+    node.min_bytes = min_bytes(node);
+    // An object weighs what its fields weigh; everything else follows from its limits.
+    node.weight = node
+        .properties
+        .values()
+        .fold(1, |sum: u64, field| sum.saturating_add(field.weight));
+    if let Some(shape) = of(node) {
+        node.weight = shape.weight();
+    }
+}
+
 /// The fewest bytes that a value under this node takes in a request: by it, many can be there.
-pub(crate) fn min_bytes(node: &Node) -> u64 {
+fn min_bytes(node: &Node) -> u64 {
     match node.ty {
         Some(Type::Boolean) => 4,
         Some(Type::Integer | Type::Number) | None => 1,
@@ -169,7 +188,7 @@ pub(crate) fn min_bytes(node: &Node) -> u64 {
             required
                 .filter_map(|name| Some((name, node.properties.get(name)?)))
                 .filter(|(_, child)| child.default.is_none())
-                .map(|(name, child)| name.len() as u64 + min_bytes(child) + 4)
+                .map(|(name, child)| name.len() as u64 + child.min_bytes + 4)
                 .sum::<u64>()
                 + 2
         }
@@ -182,13 +201,14 @@ pub(crate) fn metadata() -> &'static Node {
         let name = || Node {
             ty: Some(Type::String),
             checks: crate::node::Checks {
-                max_length: Some(253),
+                max_length: Some(MAX_NAME),
                 ..Default::default()
             },
             ..Node::default()
         };
         Node {
             ty: Some(Type::Object),
+            weight: 2 * MAX_NAME,
             properties: [("name".into(), name()), ("generateName".into(), name())].into(),
             ..Node::default()
         }

@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ pub(crate) enum Val<'a> {
     /// An object or a list of the document, with what its schema says.
     Json(&'a Value, Option<&'a Node>),
     List(Arc<Vec<Val<'a>>>),
-    Map(Arc<Vec<(Val<'a>, Val<'a>)>>),
+    Map(Arc<Entries<'a>>),
     Timestamp(Timestamp),
     Duration(SignedDuration),
     Type(&'static str),
@@ -41,7 +41,52 @@ pub(crate) enum Val<'a> {
     Cidr(IpNet),
     Format(&'static str),
     /// A pattern that was a constant of the rule, compiled with it.
-    Regex(regex::Regex),
+    Regex(Arc<regex::Regex>),
+}
+
+/// The entries of a map that the rule made, in order, found by their keys.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Entries<'a> {
+    list: Vec<(Val<'a>, Val<'a>)>,
+    places: HashMap<Key, usize>,
+}
+
+/// A key of a map: numbers by value whatever their type.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Key {
+    Bool(bool),
+    Number(i128),
+    Text(String),
+}
+
+impl Key {
+    fn of(value: &Val<'_>) -> Option<Self> {
+        Some(match value {
+            Val::Bool(value) => Self::Bool(*value),
+            Val::Int(value) => Self::Number((*value).into()),
+            Val::Uint(value) => Self::Number((*value).into()),
+            Val::Double(value) if value.fract() == 0.0 => Self::Number(*value as i128),
+            Val::Str(text) => Self::Text((**text).into()),
+            _ => return None,
+        })
+    }
+}
+
+impl<'a> Entries<'a> {
+    /// Adds an entry. An error is a sentence: the key is there already, or cannot be one.
+    pub(crate) fn push(&mut self, key: Val<'a>, value: Val<'a>) -> Result<(), String> {
+        let place = Key::of(&key).ok_or_else(|| format!("unsupported key type: {}", key.type_name()))?;
+        if self.places.insert(place, self.list.len()).is_some() {
+            return Err("Failed with repeated key".into());
+        }
+        self.list.push((key, value));
+        Ok(())
+    }
+
+    fn find(&self, key: &Val<'_>) -> Option<Val<'a>> {
+        let place = self.places.get(&Key::of(key)?)?;
+        Some(self.list[*place].1.clone())
+    }
 }
 
 /// A text: of the document, or made by the rule.
@@ -151,20 +196,60 @@ impl<'a> Val<'a> {
             Self::Json(Value::Array(items), _) => items.len(),
             Self::Json(Value::Object(map), _) => map.len(),
             Self::List(items) => items.len(),
-            Self::Map(entries) => entries.len(),
+            Self::Map(entries) => entries.list.len(),
             _ => 1,
         }) as u64
     }
 
-    /// How much there is to read in it, all levels together.
-    pub(crate) fn weight(&self) -> u64 {
+    /// How much there is to read in it, all levels together. Looks no further than `cap`.
+    pub(crate) fn weight(&self, cap: u64) -> u64 {
+        let mut sum = 1;
         match self {
-            Self::Json(value, _) => weight(value),
-            Self::List(items) => items.iter().map(Self::weight).sum::<u64>() + 1,
-            Self::Map(entries) => entries.iter().map(|(k, v)| k.weight() + v.weight()).sum::<u64>() + 1,
-            Self::Optional(Some(value)) => value.weight() + 1,
-            other => other.len().max(1),
+            Self::Json(value, _) => weigh(value, cap, &mut sum),
+            Self::List(items) => {
+                for item in items.iter() {
+                    if sum >= cap {
+                        break;
+                    }
+                    sum += item.weight(cap - sum);
+                }
+            }
+            Self::Map(entries) => {
+                for (key, value) in &entries.list {
+                    if sum >= cap {
+                        break;
+                    }
+                    sum += key.weight(cap - sum) + value.weight(cap - sum);
+                }
+            }
+            Self::Optional(Some(value)) => return value.weight(cap),
+            other => sum = other.len().max(1),
         }
+        sum
+    }
+
+    /// What a loop goes through, one after the other: items of a list, or keys of a map; with `two`, what stands at each
+    /// index or key beside it.
+    pub(crate) fn rounds(self, two: bool) -> Option<Rounds<'a>> {
+        Some(match self {
+            Self::Json(Value::Array(items), node) => {
+                let node = node.and_then(|node| node.items.as_deref());
+                let items = items.iter().map(move |item| Val::of(item, node));
+                paired(items, two)
+            }
+            Self::Json(Value::Object(map), node) => Box::new(map.iter().map(move |(key, value)| {
+                let node = node.and_then(|node| node.field(key));
+                (Self::Str(Text::Borrowed(key)), Val::of(value, node))
+            })),
+            Self::List(items) => {
+                let items = (0..items.len()).map(move |index| items[index].clone());
+                paired(items, two)
+            }
+            Self::Map(entries) => {
+                Box::new((0..entries.list.len()).map(move |index| entries.list[index].clone()))
+            }
+            _ => return None,
+        })
     }
 
     /// The items of a list; the keys of a map.
@@ -178,23 +263,8 @@ impl<'a> Val<'a> {
                 map.keys().map(|key| Self::Str(Text::Borrowed(key))).collect()
             }
             Self::List(items) => items.as_ref().clone(),
-            Self::Map(entries) => entries.iter().map(|(key, _)| key.clone()).collect(),
+            Self::Map(entries) => entries.list.iter().map(|(key, _)| key.clone()).collect(),
             _ => return None,
-        })
-    }
-
-    /// Both variables of a loop with two: index and item of a list, key and value of a map.
-    pub(crate) fn pairs(&self) -> Option<Vec<(Self, Self)>> {
-        Some(match self {
-            Self::Json(Value::Object(map), node) => map
-                .iter()
-                .map(|(key, value)| {
-                    let node = node.and_then(|node| node.field(key));
-                    (Self::Str(Text::Borrowed(key)), Val::of(value, node))
-                })
-                .collect(),
-            Self::Map(entries) => entries.as_ref().clone(),
-            list => (0..).map(Self::Int).zip(list.items()?).collect(),
         })
     }
 
@@ -202,10 +272,7 @@ impl<'a> Val<'a> {
     pub(crate) fn get(&self, key: &Self) -> Option<Self> {
         match (self, key) {
             (Self::Json(value @ Value::Object(_), node), Self::Str(name)) => Self::member(value, *node, name),
-            (Self::Map(entries), key) => entries
-                .iter()
-                .find(|(other, _)| other.equals(key))
-                .map(|(_, value)| value.clone()),
+            (Self::Map(entries), key) => entries.find(key),
             (list, key) => {
                 let index = match key {
                     Self::Int(index) => usize::try_from(*index).ok()?,
@@ -229,10 +296,7 @@ impl<'a> Val<'a> {
     pub(crate) fn field(&self, name: &str) -> Option<Self> {
         match self {
             Self::Json(value, node) => Self::member(value, *node, name),
-            Self::Map(entries) => entries
-                .iter()
-                .find(|(key, _)| matches!(key, Self::Str(text) if &**text == name))
-                .map(|(_, value)| value.clone()),
+            Self::Map(entries) => entries.find(&Self::text(name)),
             _ => None,
         }
     }
@@ -268,17 +332,18 @@ impl<'a> Val<'a> {
                 _ => false,
             },
             (Self::Json(a, x), Self::Json(b, y)) => equal_json(a, *x, b, *y),
+            // Sizes first: what differs in size is not read.
             (a, b) if a.is_map() && b.is_map() => {
-                let (Some(a), true) = (a.pairs(), a.len() == b.len()) else {
-                    return false;
-                };
-                a.iter()
-                    .all(|(key, value)| b.get(key).is_some_and(|other| value.equals(&other)))
+                let same = |(key, value): (Self, Self)| b.get(&key).is_some_and(|other| value.equals(&other));
+                a.len() == b.len() && a.clone().rounds(true).is_some_and(|mut all| all.all(same))
             }
-            (a, b) if a.is_list() && b.is_list() => match (a.items(), b.items()) {
-                (Some(a), Some(b)) => a.len() == b.len() && a.iter().zip(&b).all(|(a, b)| a.equals(b)),
-                _ => false,
-            },
+            (a, b) if a.is_list() && b.is_list() => {
+                a.len() == b.len()
+                    && match (a.items(), b.items()) {
+                        (Some(a), Some(b)) => a.iter().zip(&b).all(|(a, b)| a.equals(b)),
+                        _ => false,
+                    }
+            }
             _ => self.is_number() && other.is_number() && self.compare(other) == Some(Ordering::Equal),
         }
     }
@@ -350,17 +415,41 @@ impl<'a> Val<'a> {
     }
 }
 
-fn weight(value: &Value) -> u64 {
+/// What a loop goes through, both variables each.
+pub(crate) type Rounds<'a> = Box<dyn Iterator<Item = (Val<'a>, Val<'a>)> + 'a>;
+
+fn paired<'a>(items: impl Iterator<Item = Val<'a>> + 'a, two: bool) -> Rounds<'a> {
+    if two {
+        Box::new((0..).map(Val::Int).zip(items))
+    } else {
+        Box::new(items.map(|item| (item, Val::Null)))
+    }
+}
+
+fn weigh(value: &Value, cap: u64, sum: &mut u64) {
     match value {
-        Value::String(text) => text.len().max(1) as u64,
-        Value::Array(items) => items.iter().map(weight).sum::<u64>() + 1,
-        Value::Object(map) => {
-            map.iter()
-                .map(|(key, value)| key.len() as u64 + weight(value))
-                .sum::<u64>()
-                + 1
+        _ if *sum >= cap => {}
+        Value::String(text) => *sum += text.len().max(1) as u64,
+        Value::Array(items) => {
+            *sum += 1;
+            for item in items {
+                weigh(item, cap, sum);
+                if *sum >= cap {
+                    return;
+                }
+            }
         }
-        _ => 1,
+        Value::Object(map) => {
+            *sum += 1;
+            for (key, item) in map {
+                *sum += key.len() as u64;
+                weigh(item, cap, sum);
+                if *sum >= cap {
+                    return;
+                }
+            }
+        }
+        _ => *sum += 1,
     }
 }
 

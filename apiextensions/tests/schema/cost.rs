@@ -146,3 +146,28 @@ fn the_longest_chains_that_are_read_fit_the_stack_of_a_small_thread() {
         assert!(answer.unwrap().join().is_ok(), "{rule:.40}");
     }
 }
+
+#[test]
+fn work_that_hides_in_one_step_is_metered_too() {
+    // Each of these would read a long list, or compile a pattern, once an item without paying for it: the estimate takes
+    // them all, and without a meter the first two would look at 10^11 items.
+    let numbers: Vec<u64> = (0..400_000).collect();
+    let texts: Vec<String> = (0..100).map(|index| format!("(a{{{index}}}b)*")).collect();
+    for (spec, value) in [
+        (list("self.all(x, size(self) > 0)", None), json!(numbers)),
+        (list("self.all(x, self != [])", None), json!(numbers)),
+        (
+            json!({"type": "array", "maxItems": 100, "items": {"type": "string", "maxLength": 20},
+                "x-kubernetes-validations": [{"rule": "self.all(x, 'ab'.matches(x))"}]}),
+            json!(texts),
+        ),
+    ] {
+        let faults = told(compiled(spec.clone()).validate(&object(value), None));
+        assert_eq!(faults.len(), 1, "{spec}: {faults:?}");
+        assert!(
+            faults[0]
+                .contains("no further validation rules will be run due to call cost exceeds limit for rule"),
+            "{spec}: {faults:?}"
+        );
+    }
+}

@@ -1,6 +1,7 @@
 //! Kubernetes' `url`, `quantity` and `format` libraries.
 
 use super::{Cost, Function, Max, Ret, T, Val, global, member, mismatch};
+use crate::cel::value::Entries;
 use crate::format;
 use apimachinery::names;
 use apimachinery::quantity::{Format, Quantity};
@@ -158,10 +159,11 @@ const OTHERS: &[Function] = &[
                         None => query.push((key.into_owned(), vec![Val::text(value.as_ref())])),
                     }
                 }
-                let entries = query
-                    .into_iter()
-                    .map(|(key, values)| (Val::text(key), Val::list(values)));
-                Ok(Val::Map(Arc::new(entries.collect())))
+                let mut entries = Entries::default();
+                for (key, values) in query {
+                    entries.push(Val::text(key), Val::list(values))?;
+                }
+                Ok(Val::Map(Arc::new(entries)))
             }
             _ => mismatch(),
         },

@@ -82,6 +82,8 @@ pub(crate) enum Cost {
     Search,
     /// Runs the pattern, the second argument, over the first.
     Regex,
+    /// The same, again after every match.
+    RegexAll,
 }
 
 /// An overload.
@@ -298,9 +300,53 @@ impl Cost {
             Self::Items => sum().max(sizes.iter().copied().fold(0, u64::saturating_add)) + 1,
             Self::Pairs => product().saturating_add(1),
             Self::Search => product() / 100 + 1,
-            Self::Regex => {
+            Self::Regex | Self::RegexAll => {
                 let text = weights.first().copied().unwrap_or(1) / 10 + 1;
                 text.saturating_mul(weights.get(1).copied().unwrap_or(1) / 4 + 1)
+            }
+        }
+    }
+}
+
+/// What compiling a pattern costs when it was no constant: a tenth of a millisecond or two.
+const COMPILE: u64 = 20_000;
+
+impl Cost {
+    /// The steps of a call with these arguments. Finding that out takes no longer than what is charged for it.
+    pub(crate) fn spent(self, values: &[Val<'_>]) -> u64 {
+        let weigh = |cap: u64| -> Vec<u64> { values.iter().map(|value| value.weight(cap)).collect() };
+        match self {
+            Self::One => 1,
+            Self::Compare => {
+                // Of a small and a large value only as much is weighed as decides which is small.
+                let mut cap = 256;
+                loop {
+                    let weights = weigh(cap);
+                    if weights.iter().any(|weight| *weight < cap) {
+                        return self.steps(&[], &weights);
+                    }
+                    cap = cap.saturating_mul(4);
+                }
+            }
+            Self::Regex | Self::RegexAll => {
+                let weights = weigh(u64::MAX);
+                let compile = if matches!(values.get(1), Some(Val::Str(_))) {
+                    COMPILE
+                } else {
+                    0
+                };
+                // After a match the search begins anew, at worst from every place to the end.
+                let again = match self {
+                    Self::RegexAll => weights[0].saturating_mul(weights[0]) / 4096,
+                    _ => 0,
+                };
+                self.steps(&[], &weights)
+                    .saturating_add(compile)
+                    .saturating_add(again)
+            }
+            _ => {
+                let sizes: Vec<u64> = values.iter().map(Val::len).collect();
+                self.steps(&sizes, &weigh(u64::MAX))
             }
         }
     }

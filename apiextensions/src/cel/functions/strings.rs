@@ -2,7 +2,7 @@
 
 use super::{Cost, Function, Max, Ret, T, Val, global, member, mismatch};
 use crate::cel::value::Text;
-use crate::compile::regex;
+use crate::compile::regex_within;
 use regex::Regex;
 use std::borrow::Cow;
 
@@ -92,7 +92,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         &[T::String, T::String],
         Ret::ListOf(T::String),
         Max::First,
-        Cost::Regex,
+        Cost::RegexAll,
         |args| find_all(args, usize::MAX),
     ),
     member(
@@ -100,7 +100,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         &[T::String, T::String, T::Int],
         Ret::ListOf(T::String),
         Max::First,
-        Cost::Regex,
+        Cost::RegexAll,
         |args| match args {
             [.., Val::Int(most)] => find_all(&args[..2], usize::try_from(*most).unwrap_or(usize::MAX)),
             _ => mismatch(),
@@ -302,6 +302,9 @@ pub(super) const FUNCTIONS: &[Function] = &[
     ),
 ];
 
+/// How much memory a pattern may take that is compiled while a rule runs: it takes at most a millisecond.
+const MAX_MADE_PATTERN: usize = 64 << 10;
+
 /// How long a joined list can be, as estimates see it: what fits into a request.
 const JOINED: u64 = crate::cel::shape::MAX_REQUEST;
 
@@ -321,7 +324,9 @@ fn matches<'a>(args: &[Val<'a>]) -> Result<Val<'a>, String> {
 fn pattern<'v>(args: &'v [Val<'_>]) -> Result<(&'v str, Cow<'v, Regex>), String> {
     match args {
         [Val::Str(text), Val::Regex(pattern)] => Ok((text, Cow::Borrowed(pattern))),
-        [Val::Str(text), Val::Str(pattern)] => Ok((text, Cow::Owned(regex(pattern)?))),
+        [Val::Str(text), Val::Str(pattern)] => {
+            Ok((text, Cow::Owned(regex_within(pattern, MAX_MADE_PATTERN)?)))
+        }
         _ => Err("no such overload".into()),
     }
 }
