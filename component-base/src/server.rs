@@ -24,7 +24,7 @@ mod methods;
 mod rpc_metrics;
 mod stream_body;
 
-pub use http::RequestLabels;
+pub use http::{RequestLabels, SizeAtLeast};
 pub use limits::{Limits, MAX_MESSAGE_BYTES};
 
 use crate::clock::Clock;
@@ -109,7 +109,7 @@ impl Server {
     }
 
     /// Adds HTTP routes beside the probes. The router must not have a fallback. Its handlers find the body read (whole, of
-    /// bounded size) and may put [`RequestLabels`] among the extensions of their responses.
+    /// bounded size) and may put [`RequestLabels`] and [`SizeAtLeast`] among the extensions of their responses.
     pub fn http(mut self, routes: axum::Router) -> Self {
         self.http = self.http.merge(routes);
         self

@@ -115,3 +115,21 @@ async fn a_list_larger_than_a_chunk_is_whole() {
         0
     );
 }
+
+#[tokio::test]
+async fn a_large_list_is_compressed_for_who_asks() {
+    let server = Server::start().await;
+    let mut large = config_map("large");
+    large["data"]["k"] = "x".repeat(200_000).into();
+    server.post(CONFIG_MAPS, &large).await.ok(201);
+    let whole = server.get(CONFIG_MAPS).await;
+    assert!(!whole.headers.contains_key("content-encoding"));
+    let compressed = server.ask("GET", CONFIG_MAPS).header("accept-encoding", "gzip");
+    let compressed = compressed.send().await;
+    assert_eq!(compressed.headers["content-encoding"], "gzip");
+    assert_eq!(compressed.headers["vary"], "accept-encoding");
+    assert!(compressed.body.len() < whole.body.len() / 10);
+    let counted = server.get("/metrics").await;
+    let line = r#"apiserver_request_total{verb="LIST",resource="configmaps",code="200"} 2"#;
+    assert!(counted.text().lines().any(|l| l == line), "{}", counted.text());
+}

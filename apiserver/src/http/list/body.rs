@@ -10,7 +10,8 @@ use crate::registry::{Item, Listed};
 use axum::body::Body;
 use axum::response::Response;
 use bytes::{BufMut, Bytes};
-use futures::stream;
+use component_base::server::SizeAtLeast;
+use futures::{StreamExt, stream};
 use prost::Message;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len};
 use proto::apimachinery::pkg::runtime::{TypeMeta, Unknown};
@@ -109,22 +110,25 @@ pub(crate) fn protobuf(call: &Call, mut listed: Listed) -> Result<Response> {
     Ok(respond(Format::Protobuf, body))
 }
 
-fn respond(format: Format, body: Body) -> Response {
+fn respond(format: Format, (body, size): (Body, SizeAtLeast)) -> Response {
     let mut response = Response::new(body);
+    response.extensions_mut().insert(size);
     answer::dress(response.headers_mut(), format.content_type());
     response
 }
 
 /// A body of `head`, the items as `put` writes them, and `tail`. One that cannot be written ends the body early, which
-/// the client notices.
+/// the client notices. JSON is longer than what is stored; a Table may be
+/// shorter, and is compressed a little too early then.
 fn chunks(
     head: Vec<u8>,
     items: Vec<Item>,
     tail: &'static [u8],
     put: impl Fn(bool, &Item, &mut Vec<u8>) -> io::Result<()> + Send + 'static,
-) -> Body {
+) -> (Body, SizeAtLeast) {
+    let size = items.iter().map(|item| item.object.bytes.len() as u64).sum();
     let state = Some((head, items.into_iter(), true));
-    Body::from_stream(stream::unfold((state, put), move |(state, put)| async move {
+    let body = stream::unfold((state, put), move |(state, put)| async move {
         let (mut out, mut items, mut first) = state?;
         while out.len() < CHUNK_BYTES {
             let Some(item) = items.next() else {
@@ -139,5 +143,7 @@ fn chunks(
         }
         let rest = (Vec::with_capacity(CHUNK_BYTES * 2), items, first);
         Some((Ok(Bytes::from(out)), (Some(rest), put)))
-    }))
+    });
+    // Whoever compresses it asks again after the end.
+    (Body::from_stream(body.fuse()), SizeAtLeast(size))
 }

@@ -5,6 +5,7 @@ use super::super::admission::Place;
 use super::super::guard::Guard;
 use super::super::limits::MAX_ERROR_TEXT_BYTES;
 use super::super::methods::MethodKind;
+use super::contained::Contained;
 use super::stream::Lasting;
 use super::{RequestLabels, body, request, status};
 use crate::clock::Elapsed;
@@ -84,7 +85,7 @@ async fn admitted(guard: &Guard, kind: MethodKind, request: Request, next: Next)
         Place::Vital | Place::Call(_) | Place::Stream(_) => {
             // Other answers may have piled up meanwhile. This one would wait behind them, so it is not even begun.
             account.solvent()?;
-            response.map(|body| account::outgoing(body, tab))
+            response.map(|body| account::outgoing(Body::new(Contained::new(body)), tab))
         }
     })
 }
