@@ -61,8 +61,9 @@ pub enum Value<'a> {
     Fixed64(u64),
     /// A string, bytes, a message or a packed list.
     Bytes(&'a [u8]),
-    /// A fixed32 or a float.
-    Fixed32(u32),
+    /// A fixed32 or a float, of which Kubernetes has none. The others' eight bytes lie alike in memory, which four would
+    /// spoil: what is found would be taken apart and put together again each time it is passed on.
+    Fixed32,
 }
 
 /// One field of a message.
@@ -128,7 +129,10 @@ impl<'a> Fields<'a> {
                 let len = usize::try_from(varint(&mut self.rest)?).map_err(|_| WireError::Truncated)?;
                 Value::Bytes(self.take(len)?)
             }
-            5 => Value::Fixed32(u32::from_le_bytes(self.array()?)),
+            5 => {
+                self.array::<4>()?;
+                Value::Fixed32
+            }
             other => return Err(WireError::WireType(other)),
         };
         let raw = &start[..start.len() - self.rest.len()];

@@ -324,6 +324,14 @@ impl Reader<'_> {
 
     /// Reads one value and appends its records.
     fn value(&mut self, slot: Slot<'_>) -> Fallible<()> {
+        // Most values are such.
+        if slot.field.kind == Kind::String
+            && slot.is_single()
+            && let Some(text) = self.source.plain()?
+        {
+            self.bytes(slot, text.as_bytes());
+            return Ok(());
+        }
         if slot.field.kind == Kind::Raw && slot.is_single() && !self.source.is_null() {
             return self.raw(slot);
         }

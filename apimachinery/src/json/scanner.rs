@@ -85,13 +85,19 @@ enum Escapes {
 pub(super) struct Scanner<'a> {
     text: &'a str,
     at: usize,
+    /// Whether what was read has white space between its tokens, or escapes that we would not write.
+    is_loose: bool,
 }
 
 impl<'a> Scanner<'a> {
     /// Begins where `bytes` begin. They must be UTF-8.
     pub(super) fn new(bytes: &'a [u8]) -> Fallible<Self> {
         match std::str::from_utf8(bytes) {
-            Ok(text) => Ok(Self { text, at: 0 }),
+            Ok(text) => Ok(Self {
+                text,
+                at: 0,
+                is_loose: false,
+            }),
             Err(error) => Err(Box::new(Fault {
                 place: Some(place(bytes, error.valid_up_to())),
                 ..Fault::new(FaultKind::Syntax, "not valid UTF-8")
@@ -131,7 +137,10 @@ impl<'a> Scanner<'a> {
     fn peek(&mut self) -> Option<u8> {
         loop {
             match self.byte() {
-                Some(b' ' | b'\n' | b'\t' | b'\r') => self.at += 1,
+                Some(b' ' | b'\n' | b'\t' | b'\r') => {
+                    self.at += 1;
+                    self.is_loose = true;
+                }
                 found => return found,
             }
         }
@@ -205,6 +214,22 @@ impl<'a> Scanner<'a> {
             Some(b'n') => self.word("null").map(|()| Token::Null),
             _ => Err(self.unexpected("a value")),
         }
+    }
+
+    /// The next value, if it is a string without escapes.
+    #[inline]
+    pub(super) fn plain(&mut self) -> Fallible<Option<&'a str>> {
+        if self.peek() != Some(b'"') {
+            return Ok(None);
+        }
+        let start = self.at;
+        self.at += 1;
+        let found = self.quoted()?;
+        if found.escapes == Escapes::None {
+            return Ok(Some(found.text));
+        }
+        self.at = start;
+        Ok(None)
     }
 
     /// The key of an object's next entry; none at its end. `first` is true at first, and stays false from then on.
@@ -334,6 +359,7 @@ impl<'a> Scanner<'a> {
                     Some(b'/' | b'u') => {
                         self.at += 2;
                         escapes = Escapes::Other;
+                        self.is_loose = true;
                     }
                     _ => return Err(self.fault(self.at, "no such escape in a string")),
                 },
@@ -434,7 +460,20 @@ impl<'a> Scanner<'a> {
     /// Appends a value without white space, its strings escaped as we escape them. `depth` is how deep it stands in its
     /// object.
     pub(super) fn copy(&mut self, depth: usize, out: &mut Buffer) -> Fallible<()> {
-        self.walk(MAX_DEPTH.saturating_sub(depth), Some(out))
+        let start = self.offset();
+        let mut checked = Self {
+            is_loose: false,
+            ..*self
+        };
+        checked.check(depth)?;
+        if checked.is_loose {
+            self.walk(usize::MAX, Some(out))
+        } else {
+            // As nearly all of it is: what we wrote, or another machine.
+            *self = checked;
+            out.put(self.text[start..self.at].as_bytes());
+            Ok(())
+        }
     }
 
     /// Reads past a value that [`Self::copy`] would copy.
