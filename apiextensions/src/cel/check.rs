@@ -6,11 +6,12 @@
 
 use super::escape;
 use super::functions::{self, Function, T};
-use super::program::{Kind, Loop, Program};
+use super::operators;
+use super::program::Program;
 use super::shape::{self, MAX_REQUEST, Shape, Ty};
 use super::value::Val;
 use crate::compile::regex;
-use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue, SelectExpr, operators};
+use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue, SelectExpr, operators as names};
 use std::sync::Arc;
 
 /// The longest expression that is read. The longest rule in the CRDs that people use has 1.5 KB.
@@ -47,7 +48,7 @@ pub(crate) fn check<'n>(text: &str, variables: &[(&str, Shape<'n>)]) -> Result<C
     if text.len() > MAX_EXPRESSION {
         return Err(format!("expression is longer than {MAX_EXPRESSION} bytes"));
     }
-    if operators_in(text) > MAX_OPERATORS {
+    if operators::count(text) > MAX_OPERATORS {
         return Err(format!("expression has more than {MAX_OPERATORS} operators"));
     }
     // Without macros: their calls stay as they are written, and become loops that can be metered.
@@ -80,62 +81,23 @@ pub(crate) fn check<'n>(text: &str, variables: &[(&str, Shape<'n>)]) -> Result<C
     })
 }
 
-/// How many operators there are outside of quotes. Commas only widen the tree.
-fn operators_in(text: &str) -> usize {
-    let mut count = 0;
-    let mut rest = text;
-    let mut last = ' ';
-    while let Some(c) = rest.chars().next() {
-        rest = &rest[c.len_utf8()..];
-        if c == '\'' || c == '"' {
-            rest = after_quote(rest, c, matches!(last, 'r' | 'R'));
-        } else if ".+-*/%!<>=?:[({".contains(c) {
-            count += 1;
-        }
-        last = c;
-    }
-    count
-}
-
-/// What follows a text that was opened with `quote`.
-fn after_quote(text: &str, quote: char, raw: bool) -> &str {
-    let close: String = std::iter::repeat_n(quote, 3).collect();
-    // Three quotes open a text that only three close; the first is gone.
-    let (mut rest, close) = match text.strip_prefix(&close[1..]) {
-        Some(rest) => (rest, close.as_str()),
-        None => (text, &close[..1]),
-    };
-    loop {
-        if let Some(rest) = rest.strip_prefix(close) {
-            return rest;
-        }
-        let mut chars = rest.chars();
-        match chars.next() {
-            None => return "",
-            Some('\\') if !raw => drop(chars.next()),
-            Some(_) => {}
-        }
-        rest = chars.as_str();
-    }
-}
-
-struct Checker<'n> {
+pub(super) struct Checker<'n> {
     /// Variables that can be seen, innermost last.
-    scope: Vec<(String, usize, Shape<'n>)>,
-    slots: usize,
-    cost: u64,
+    pub(super) scope: Vec<(String, usize, Shape<'n>)>,
+    pub(super) slots: usize,
+    pub(super) cost: u64,
     used: Vec<bool>,
     depth: usize,
 }
 
-type Walked<'n> = Result<(Program, Shape<'n>), String>;
+pub(super) type Walked<'n> = Result<(Program, Shape<'n>), String>;
 
 impl<'n> Checker<'n> {
-    fn spend(&mut self, steps: u64) {
+    pub(super) fn spend(&mut self, steps: u64) {
         self.cost = self.cost.saturating_add(steps);
     }
 
-    fn walk(&mut self, e: &IdedExpr) -> Walked<'n> {
+    pub(super) fn walk(&mut self, e: &IdedExpr) -> Walked<'n> {
         if self.depth == MAX_DEPTH {
             return Err(format!("expression nests deeper than {MAX_DEPTH} levels"));
         }
@@ -174,7 +136,7 @@ impl<'n> Checker<'n> {
         }
     }
 
-    fn boxed(&mut self, e: &IdedExpr) -> Result<(Box<Program>, Shape<'n>), String> {
+    pub(super) fn boxed(&mut self, e: &IdedExpr) -> Result<(Box<Program>, Shape<'n>), String> {
         self.walk(e).map(|(program, shape)| (Box::new(program), shape))
     }
 
@@ -292,19 +254,17 @@ impl<'n> Checker<'n> {
     fn call(&mut self, call: &CallExpr) -> Walked<'n> {
         let args = call.args.as_slice();
         match (call.func_name.as_str(), &call.target, args) {
-            (operators::LOGICAL_AND, None, [left, right]) => Ok((
+            (names::LOGICAL_AND, None, [left, right]) => Ok((
                 Program::And(self.bool(left)?, self.bool(right)?),
                 Shape::one(Ty::Bool),
             )),
-            (operators::LOGICAL_OR, None, [left, right]) => Ok((
+            (names::LOGICAL_OR, None, [left, right]) => Ok((
                 Program::Or(self.bool(left)?, self.bool(right)?),
                 Shape::one(Ty::Bool),
             )),
-            (operators::CONDITIONAL, None, [test, then, otherwise]) => {
-                self.conditional(test, then, otherwise)
-            }
+            (names::CONDITIONAL, None, [test, then, otherwise]) => self.conditional(test, then, otherwise),
             ("has", None, [arg]) => self.has(arg),
-            (operators::INDEX, None, [target, key]) => {
+            (names::INDEX, None, [target, key]) => {
                 let (target, key, shape, of) = self.index(target, key)?;
                 let shape = if matches!(of, Ty::Optional(_)) {
                     shape.optional()
@@ -313,11 +273,11 @@ impl<'n> Checker<'n> {
                 };
                 Ok((Program::Index(target, key), shape))
             }
-            (operators::OPT_INDEX, None, [target, key]) => {
+            (names::OPT_INDEX, None, [target, key]) => {
                 let (target, key, shape, _) = self.index(target, key)?;
                 Ok((Program::OptIndex(target, key), shape.optional()))
             }
-            (operators::OPT_SELECT, None, [target, name]) => {
+            (names::OPT_SELECT, None, [target, name]) => {
                 let Expr::Literal(LiteralValue::String(name)) = &name.expr else {
                     return Err("unsupported expression".into());
                 };
@@ -334,7 +294,7 @@ impl<'n> Checker<'n> {
         }
     }
 
-    fn bool(&mut self, e: &IdedExpr) -> Result<Box<Program>, String> {
+    pub(super) fn bool(&mut self, e: &IdedExpr) -> Result<Box<Program>, String> {
         let (program, shape) = self.boxed(e)?;
         match shape.ty {
             Ty::Bool | Ty::Dyn => Ok(program),
@@ -390,132 +350,6 @@ impl<'n> Checker<'n> {
         Ok((target, key, shape, of.ty))
     }
 
-    /// The macro that a call on a target is, if it is one.
-    fn macro_of(&mut self, name: &str, target: &IdedExpr, args: &[IdedExpr]) -> Option<Walked<'n>> {
-        let ident = |e: &'_ IdedExpr| match &e.expr {
-            Expr::Ident(name) => Some(name.clone()),
-            _ => None,
-        };
-        let kind = match (name, args.len()) {
-            ("all", 2 | 3) => Kind::All,
-            ("exists", 2 | 3) => Kind::Exists,
-            ("exists_one" | "existsOne", 2 | 3) => Kind::ExistsOne,
-            ("map", 2 | 3) | ("transformList", 3 | 4) => Kind::Map,
-            ("filter", 2) => Kind::Filter,
-            ("transformMap", 3 | 4) => Kind::TransformMap,
-            ("optMap" | "optFlatMap", 2) => {
-                let Some(variable) = ident(&args[0]) else {
-                    return Some(Err("argument must be a simple name".into()));
-                };
-                return Some(self.opt_map(target, variable, &args[1], name == "optFlatMap"));
-            }
-            _ => return None,
-        };
-        let two = match name {
-            "map" | "filter" => false,
-            "transformList" | "transformMap" => true,
-            _ => args.len() == 3,
-        };
-        let (variables, rest) = args.split_at(1 + usize::from(two));
-        let names: Option<Vec<String>> = variables.iter().map(ident).collect();
-        let Some(names) = names else {
-            return Some(Err("argument must be a simple name".into()));
-        };
-        Some(self.repeat(kind, target, names, rest))
-    }
-
-    fn opt_map(&mut self, target: &IdedExpr, variable: String, body: &IdedExpr, flat: bool) -> Walked<'n> {
-        let (target, of) = self.boxed(target)?;
-        let Ty::Optional(inner) = of.ty else {
-            return Err(no_overload("optMap", &[&of]));
-        };
-        let slot = self.bind(vec![(variable, (*inner).clone())]);
-        let body = self.boxed(body);
-        self.scope.pop();
-        let (body, shape) = body?;
-        let shape = if flat { shape } else { shape.optional() };
-        let program = Program::OptMap {
-            target,
-            slot,
-            body,
-            flat,
-        };
-        Ok((program, shape))
-    }
-
-    /// Gives variables of a loop the next slots, and the scope. Gives the first slot.
-    fn bind(&mut self, variables: Vec<(String, Shape<'n>)>) -> usize {
-        let first = self.slots;
-        for (name, shape) in variables {
-            self.scope.push((name, self.slots, shape));
-            self.slots += 1;
-        }
-        first
-    }
-
-    fn repeat(&mut self, kind: Kind, target: &IdedExpr, names: Vec<String>, rest: &[IdedExpr]) -> Walked<'n> {
-        let (range, of) = self.walk(target)?;
-        let index = || Shape::one(Ty::Int);
-        let (first, second) = match &of.ty {
-            Ty::List(item) if names.len() == 1 => ((**item).clone(), Shape::one(Ty::Null)),
-            Ty::List(item) => (index(), (**item).clone()),
-            Ty::Map(key, value) => ((**key).clone(), (**value).clone()),
-            Ty::Dyn => (Shape::any(), Shape::any()),
-            other => {
-                let name = other.name();
-                return Err(format!(
-                    "expression of type '{name}' cannot be range of a comprehension (must be list, map, or dynamic)"
-                ));
-            }
-        };
-        let two = names.len() == 2;
-        let depth = self.scope.len();
-        let shapes = [first.clone(), second];
-        let slot = self.bind(names.into_iter().zip(shapes).collect());
-        // A round costs what its parts cost; there are as many rounds as the range can have items.
-        let before = std::mem::take(&mut self.cost);
-        let parts = self.round(kind, rest);
-        let round = std::mem::replace(&mut self.cost, before);
-        self.scope.truncate(depth);
-        let (filter, body, result) = parts?;
-        self.spend(of.max.saturating_mul(round.saturating_add(1)));
-        let shape = match kind {
-            Kind::All | Kind::Exists | Kind::ExistsOne => Shape::one(Ty::Bool),
-            Kind::Filter => Shape::list(first, of.max),
-            Kind::Map => Shape::list(result, of.max),
-            Kind::TransformMap => Shape {
-                ty: Ty::Map(Arc::new(first), Arc::new(result)),
-                max: of.max,
-            },
-        };
-        let program = Program::Loop(Box::new(Loop {
-            kind,
-            range,
-            slot,
-            two,
-            filter,
-            body,
-        }));
-        Ok((program, shape))
-    }
-
-    fn round(
-        &mut self,
-        kind: Kind,
-        rest: &[IdedExpr],
-    ) -> Result<(Option<Program>, Program, Shape<'n>), String> {
-        let (filter, body) = match rest {
-            [filter, body] => (Some(*self.bool(filter)?), body),
-            [body] => (None, body),
-            _ => return Err("unsupported expression".into()),
-        };
-        if matches!(kind, Kind::Map | Kind::TransformMap) {
-            let (body, shape) = self.walk(body)?;
-            return Ok((filter, body, shape));
-        }
-        Ok((filter, *self.bool(body)?, Shape::one(Ty::Bool)))
-    }
-
     fn method(&mut self, name: &str, target: &IdedExpr, args: &[IdedExpr]) -> Walked<'n> {
         // `sets.contains(…)` reads as a call on a variable `sets`: names of libraries come first, as there is none.
         if let Expr::Ident(library) = &target.expr
@@ -559,10 +393,10 @@ impl<'n> Checker<'n> {
                     .all(|(t, shape)| t.may_be(&shape.ty))
         };
         let fitting: Vec<&'static Function> = known.iter().filter(fits).copied().collect();
-        let is_equality = [operators::EQUALS, operators::NOT_EQUALS].contains(&name);
+        let is_equality = [names::EQUALS, names::NOT_EQUALS].contains(&name);
         let strangers = match (name, shapes.as_slice()) {
             (_, [a, b]) if is_equality => !a.ty.meets(&b.ty),
-            (operators::IN, [a, b]) => match &b.ty {
+            (names::IN, [a, b]) => match &b.ty {
                 Ty::List(item) => !item.ty.meets(&a.ty),
                 _ => false,
             },
@@ -647,7 +481,7 @@ fn join<'n>(a: Option<Shape<'n>>, b: Shape<'n>) -> Shape<'n> {
     Shape { ty, max }
 }
 
-fn no_overload(name: &str, args: &[&Shape<'_>]) -> String {
+pub(super) fn no_overload(name: &str, args: &[&Shape<'_>]) -> String {
     let types: Vec<String> = args.iter().map(|shape| shape.ty.name()).collect();
     format!(
         "found no matching overload for '{name}' applied to '({})'",

@@ -10,6 +10,8 @@
 mod check;
 mod escape;
 mod functions;
+mod loops;
+mod operators;
 mod program;
 mod rules;
 mod run;
