@@ -471,7 +471,7 @@ impl<'a> Scanner<'a> {
         } else {
             // As nearly all of it is: what we wrote, or another machine.
             *self = checked;
-            out.put(self.text[start..self.at].as_bytes());
+            out.put(&self.text.as_bytes()[start..self.at]);
             Ok(())
         }
     }
@@ -620,5 +620,99 @@ fn place(bytes: &[u8], at: usize) -> Place {
     Place {
         line: before.iter().filter(|&&byte| byte == b'\n').count() + 1,
         column: before[line..].iter().filter(|byte| !is_continued(byte)).count() + 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    fn skipped(text: &str) -> Fallible<()> {
+        let mut source = Scanner::new(text.as_bytes())?;
+        source.skip()?;
+        source.end()
+    }
+
+    /// The value token by token.
+    fn value(source: &mut Scanner<'_>) -> Fallible<Value> {
+        let mut first = true;
+        Ok(match source.token()? {
+            Token::Null => Value::Null,
+            Token::Bool(value) => value.into(),
+            Token::Number(number) => serde_json::from_str(number.text).unwrap(),
+            Token::Text(text) => text.into(),
+            Token::List => {
+                let mut items = Vec::new();
+                while source.item(&mut first)? {
+                    items.push(value(source)?);
+                }
+                items.into()
+            }
+            Token::Map => {
+                let mut fields = serde_json::Map::new();
+                while let Some(key) = source.key(&mut first)? {
+                    fields.insert(key.into_owned(), value(source)?);
+                }
+                fields.into()
+            }
+        })
+    }
+
+    #[test]
+    fn faults_name_what_stands_there_and_where() {
+        for (text, fault) in [
+            ("", "line 1, column 1: expected a value, and the text ends"),
+            ("{\n \"é\" 1}", "line 2, column 6: expected ':', got '1'"),
+            (
+                "{\"a\":1 \"b\"}",
+                "line 1, column 8: expected ',' or '}', got '\"'",
+            ),
+            ("[1}", "line 1, column 3: expected ',' or ']', got '}'"),
+            ("[1,]", "line 1, column 4: expected a value, got ']'"),
+            ("{a:1}", "line 1, column 2: expected a key in quotes, got 'a'"),
+            ("[01]", "line 1, column 2: a number begins with 0"),
+            ("[1.]", "line 1, column 4: expected a digit, got ']'"),
+            ("-1e999", "line 1, column 1: a number is out of range"),
+            (
+                "\"a",
+                "line 1, column 3: expected a closing quote, and the text ends",
+            ),
+            ("\"\\x\"", "line 1, column 2: no such escape in a string"),
+            (
+                "\"a\tb\"",
+                "line 1, column 3: a control character in a string must be escaped",
+            ),
+            ("{} {}", "line 1, column 4: expected the end of the text, got '{'"),
+        ] {
+            assert_eq!(skipped(text).unwrap_err().to_string(), fault, "{text}");
+        }
+        let fault = skipped(r#""a\ud800b""#).unwrap_err().to_string();
+        assert!(
+            fault.starts_with("line 1, column 3: no such character"),
+            "{fault}"
+        );
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn whatever_serde_json_reads_is_read_alike_and_nothing_else(
+            text in r#"([\[\]{}",: \n0-9.eE+a\\u/-]|true|false|null|"a"|\\u00e9|\\ud83d\\ude00|é){0,12}"#,
+        ) {
+            let theirs: Option<Value> = serde_json::from_str(&text).ok();
+            let ours = skipped(&text);
+            prop_assert_eq!(ours.is_ok(), theirs.is_some(), "{:?}", ours);
+            if let Some(theirs) = theirs {
+                let mut source = Scanner::new(text.as_bytes()).unwrap();
+                prop_assert_eq!(&value(&mut source).unwrap(), &theirs);
+                let mut out = Buffer::behind(Vec::new(), 0);
+                Scanner::new(text.as_bytes()).unwrap().copy(0, &mut out).unwrap();
+                let copied: Value = serde_json::from_slice(&out.into_vec()).unwrap();
+                prop_assert_eq!(&copied, &theirs);
+            }
+        }
     }
 }
