@@ -85,6 +85,15 @@ pub(crate) fn validation(call: &Call) -> Result<Unknown> {
     }
 }
 
+/// The same as the registry is told it: over HTTP, the default is to warn.
+pub(crate) fn field_validation(call: &Call) -> String {
+    match call.query.text("fieldValidation") {
+        "" => "Warn",
+        given => given,
+    }
+    .to_owned()
+}
+
 /// Reads an object of the call's kind.
 pub(crate) async fn object(call: &Call, body: Body) -> Result<Sent> {
     object_of(call, call.resource.info.into(), body).await

@@ -25,7 +25,7 @@ pub(crate) async fn create(call: &Call, body: Body) -> Result<Response> {
         object: Some(sent.object),
         dry_run,
         field_manager: call.field_manager()?,
-        field_validation: call.query.text("fieldValidation").to_owned(),
+        field_validation: body::field_validation(call),
     };
     let written = call.api.registry.create(&call.caller(), asked).await?;
     answer(call, form, dry_run, sent.warnings, &written)
@@ -55,7 +55,7 @@ pub(crate) async fn update_as(call: &Call, expected: Expected<'_>, body: Body) -
         kind: call.kind(),
         dry_run,
         field_manager: call.field_manager()?,
-        field_validation: call.query.text("fieldValidation").to_owned(),
+        field_validation: body::field_validation(call),
     };
     let written = call.api.registry.update(&call.caller(), asked).await?;
     answer(call, form, dry_run, warnings, &written)
@@ -91,7 +91,7 @@ pub(crate) async fn patch(call: &Call, body: Body) -> Result<Response> {
         dry_run,
         field_manager: call.field_manager()?,
         force,
-        field_validation: call.query.text("fieldValidation").to_owned(),
+        field_validation: body::field_validation(call),
     };
     let written = match call.resource.view {
         Some(view) => views::patch(call, view, asked).await?,

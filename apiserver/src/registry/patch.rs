@@ -3,7 +3,7 @@
 //! <https://kubernetes.io/docs/reference/using-api/api-concepts/#patch-and-apply>.
 
 use super::errors::{self, Result};
-use super::plan::Plan;
+use super::plan::{Plan, Warnings};
 use super::tracking::Author;
 use super::update::{self, Subresource};
 use super::{metadata, strategy};
@@ -20,16 +20,27 @@ use serde_json::Value;
 use storage::store::Versioned;
 use storage::write::Desired;
 
+/// A change to a part of an object, as it was sent.
+pub(crate) struct Patch {
+    /// How to read it.
+    pub(crate) form: Type,
+    /// It.
+    pub(crate) text: String,
+    /// What becomes of fields that the schema does not have.
+    pub(crate) unknown: Unknown,
+    /// Where their names go, when they are left out with a warning.
+    pub(crate) warnings: Warnings,
+}
+
 /// A patch of the object `name`.
 pub(crate) fn plan(
     info: &'static KindInfo,
     part: Subresource,
     name: String,
-    form: Type,
-    text: String,
+    patch: Patch,
     author: Author,
 ) -> Result<Plan> {
-    if !matches!(form, Type::Json | Type::Merge | Type::StrategicMerge) {
+    if !matches!(patch.form, Type::Json | Type::Merge | Type::StrategicMerge) {
         return Err(errors::bad_request(
             "type must be JSON, MERGE, STRATEGIC_MERGE or APPLY",
         ));
@@ -42,11 +53,11 @@ pub(crate) fn plan(
             .map_err(|error| errors::internal(format!("a stored {} does not decode: {error}", info.kind)))?;
         if part == Subresource::Scale {
             let scale = strategy::scale_of(info, &before)?.encode_to_vec().into();
-            let after = patched(Scale::NUMBER, &scale, form, &text)?;
+            let after = patched(Scale::NUMBER, &scale, &patch)?;
             let after = Scale::decode(after).map_err(|error| errors::internal(error.to_string()))?;
             return rescale(info, &after, current, &author);
         }
-        let after = metadata::settle(info, &patched(info.number, &before, form, &text)?)?;
+        let after = metadata::settle(info, &patched(info.number, &before, &patch)?)?;
         let (old, new) = (metadata::view(&before)?, metadata::view(&after)?);
         if new.name != old.name || new.namespace != old.namespace {
             return Err(errors::bad_request(
@@ -73,16 +84,19 @@ pub(crate) fn rescale(
 }
 
 /// The patched object in canonical encoding.
-fn patched(number: u32, before: &Bytes, form: Type, text: &str) -> Result<Bytes> {
+fn patched(number: u32, before: &Bytes, sent: &Patch) -> Result<Bytes> {
+    let text = &sent.text;
     let before = json::to_value(number, before)
         .map_err(|fault| errors::internal(format!("a stored object cannot be shown as JSON: {fault}")))?;
-    let after: Value = match form {
+    let after: Value = match sent.form {
         Type::Json => patch::json_patch(&before, text),
         Type::StrategicMerge => patch::strategic_merge_patch(number, &before, text),
         _ => patch::merge_patch(&before, text),
     }
     .map_err(|error| Box::new(error.to_status()))?;
-    let decoded = json::from_value_as(number, &after, Unknown::Strict)
-        .map_err(|faults| strategy::unreadable(&faults))?;
+    let decoded =
+        json::from_value_as(number, &after, sent.unknown).map_err(|faults| strategy::unreadable(&faults))?;
+    sent.warnings
+        .set(decoded.warnings.iter().map(ToString::to_string).collect());
     Ok(decoded.bytes)
 }

@@ -5,6 +5,7 @@
 
 use super::errors::Result;
 use apimachinery::kinds::KindInfo;
+use std::sync::{Arc, Mutex, PoisonError};
 use storage::store::{Key, Revision, Versioned};
 use storage::write::Desired;
 
@@ -20,6 +21,22 @@ pub(crate) enum Answer {
     Scale,
 }
 
+/// What a plan's writer should know though nothing is refused. A plan may run often; its last run counts.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Warnings(Arc<Mutex<Vec<String>>>);
+
+impl Warnings {
+    /// Replaces what an earlier run had to say.
+    pub(crate) fn set(&self, warnings: Vec<String>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = warnings;
+    }
+
+    /// What the last run had to say.
+    pub(crate) fn take(&self) -> Vec<String> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
 /// A write that is ready to run.
 pub(crate) struct Prepared {
     /// The kind that is written.
@@ -32,6 +49,8 @@ pub(crate) struct Prepared {
     pub(crate) dry_run: bool,
     /// What to answer.
     pub(crate) answer: Answer,
+    /// What the decision makes known.
+    pub(crate) warnings: Warnings,
     /// The decision.
     pub(crate) plan: Plan,
 }

@@ -3,6 +3,7 @@
 use super::errors::{self, Result};
 use super::metadata;
 use crate::limits::MAX_TEXT_BYTES;
+use apimachinery::json::Unknown;
 use apimachinery::kinds::{self, KindInfo};
 use apimachinery::names;
 use apimachinery::selector::{FieldSelector, LabelSelector};
@@ -72,6 +73,19 @@ pub(crate) fn labels(text: &str) -> Result<LabelSelector> {
 pub(crate) fn fields(info: &KindInfo, text: &str) -> Result<FieldSelector> {
     FieldSelector::parse_for(info.number, bounded("field_selector", text)?)
         .map_err(|error| errors::bad_request(format!("field_selector: {error}")))
+}
+
+/// What becomes of fields that the schema does not have: refused, unless the request says otherwise.
+pub(crate) fn unknown(field_validation: &str) -> Result<Unknown> {
+    match field_validation {
+        "" | "Strict" => Ok(Unknown::Strict),
+        "Warn" => Ok(Unknown::Warn),
+        "Ignore" => Ok(Unknown::Ignore),
+        other => Err(errors::bad_request(format!(
+            "field_validation must be \"Strict\", \"Warn\" or \"Ignore\", not {}",
+            shown(other)
+        ))),
+    }
 }
 
 fn bounded<'a>(field: &str, text: &'a str) -> Result<&'a str> {

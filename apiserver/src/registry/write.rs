@@ -9,7 +9,8 @@
 use super::apply::{self, Config};
 use super::create::{self, New, Surroundings};
 use super::errors::{self, Result};
-use super::plan::{Answer, Plan, Prepared};
+use super::patch::Patch;
+use super::plan::{Answer, Plan, Prepared, Warnings};
 use super::tracking::{self, Author};
 use super::update::{self, Subresource};
 use super::{Registry, delete, deletion, metadata, patch, pod, request, strategy};
@@ -168,7 +169,7 @@ impl Registry {
                     return Ok(Written {
                         object: answer(&prepared, &outcome)?,
                         effect: outcome.effect,
-                        warnings: Vec::new(),
+                        warnings: prepared.warnings.take(),
                     });
                 }
             }
@@ -322,6 +323,7 @@ pub(crate) fn prepared(info: &'static KindInfo, key: Key, plan: Plan) -> Prepare
         cause: 0,
         dry_run: false,
         answer: Answer::Object,
+        warnings: Warnings::default(),
         plan,
     }
 }
@@ -371,17 +373,18 @@ fn prepare_patch(asked: &PatchRequest, author: Author) -> Result<Prepared> {
     let info = request::kind(&asked.kind)?;
     let part = Subresource::parse(info, &asked.subresource)?;
     let key = request::key(info, &asked.namespace, &asked.name)?;
-    let plan = patch::plan(
-        info,
-        part,
-        asked.name.clone(),
-        asked.r#type(),
-        asked.patch.clone(),
-        author,
-    )?;
+    let warnings = Warnings::default();
+    let patch = Patch {
+        form: asked.r#type(),
+        text: asked.patch.clone(),
+        unknown: request::unknown(&asked.field_validation)?,
+        warnings: warnings.clone(),
+    };
+    let plan = patch::plan(info, part, asked.name.clone(), patch, author)?;
     Ok(Prepared {
         dry_run: asked.dry_run,
         answer: answers_with(part),
+        warnings,
         ..prepared(info, key, plan)
     })
 }

@@ -228,3 +228,26 @@ async fn a_finalizer_keeps_an_object_and_the_answer_shows_it() {
         .await;
     refused.fails(409, "Conflict");
 }
+
+#[tokio::test]
+async fn unknown_fields_of_a_patch_are_refused_told_or_dropped() {
+    let server = Server::start().await;
+    server.post(CONFIG_MAPS, &config_map("a")).await.ok(201);
+    let patch = |parameters: &'static str| {
+        let ask = server.ask("PATCH", format!("{CONFIG_MAPS}/a{parameters}"));
+        let ask = ask.body("application/merge-patch+json", r#"{"spec":{"x":1}}"#);
+        async move { ask.send().await }
+    };
+    let strict = patch("?fieldValidation=Strict").await;
+    assert!(strict.fails(400, "BadRequest").contains("unknown field \"spec\""));
+    let warned = patch("").await;
+    assert_eq!(warned.headers["warning"], r#"299 - "unknown field \"spec\"""#);
+    assert!(warned.ok(200).get("spec").is_none());
+    assert!(
+        patch("?fieldValidation=Ignore")
+            .await
+            .headers
+            .get("warning")
+            .is_none()
+    );
+}
