@@ -7,7 +7,7 @@ metadata:
   name: talker
   labels: {app: talker}
   annotations:
-    orrery.dev/log.main: "hello from the simulation"
+    sim.orrery.dev/log.main: "hello from the simulation"
 spec:
   containers:
   - {name: main, image: "talker:1"}
