@@ -36,6 +36,10 @@ pub const MAX_HISTORY: usize = 1_000;
 /// How long a kubelet may take to accept a connection, before it counts as down: it is one hop away.
 pub const KUBELET_CONNECT: Duration = Duration::from_secs(5);
 
+/// How long a kubelet may take to begin its answer, and to answer a ping while a log is followed: a process that is
+/// stopped takes connections all the same.
+pub const KUBELET_ANSWER: Duration = Duration::from_secs(10);
+
 /// The most of a log that is taken from a kubelet in one message; it sends pieces of 32 KiB.
 pub const MAX_LOG_PIECE_BYTES: usize = 256 * 1024;
 

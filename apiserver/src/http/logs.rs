@@ -10,13 +10,14 @@ mod options;
 
 use super::answer;
 use super::call::Call;
-use crate::limits::{KUBELET_CONNECT, MAX_LOG_PIECE_BYTES};
+use crate::limits::{KUBELET_ANSWER, KUBELET_CONNECT, MAX_LOG_PIECE_BYTES};
 use crate::registry::errors::{self, Result};
 use apimachinery::status::Reason;
 use apimachinery::well_known::KUBELET_ENDPOINT;
 use axum::body::Body;
 use axum::http::HeaderValue;
 use axum::response::Response;
+use component_base::clock::Elapsed;
 use component_base::grpc::from_tonic;
 use futures::StreamExt;
 use options::LogOptions;
@@ -45,9 +46,14 @@ pub(crate) async fn log(call: &Call) -> Result<Response> {
         ..options.request
     };
     let mut kubelet = kubelet(call, node).await?;
-    let pieces = match kubelet.logs.container_logs(request).await {
-        Ok(pieces) => pieces.into_inner(),
-        Err(error) => return Err(kubelet.refused(from_tonic(&error))),
+    let answer = kubelet.logs.container_logs(request);
+    let pieces = match call.api.clock.timeout(KUBELET_ANSWER, answer).await {
+        Ok(Ok(pieces)) => pieces.into_inner(),
+        Ok(Err(error)) => return Err(kubelet.refused(from_tonic(&error))),
+        Err(Elapsed) => {
+            let why = format!("nothing within {KUBELET_ANSWER:?}");
+            return Err(unreachable(&kubelet.node, &kubelet.address, why));
+        }
     };
     let pieces = pieces.map(|piece| piece.map(|piece| piece.data));
     Ok(plain(Body::from_stream(pieces)))
@@ -126,7 +132,13 @@ async fn kubelet(call: &Call, node: &str) -> Result<Kubelet> {
         )));
     };
     let connected = match Endpoint::from_shared(format!("http://{address}")) {
-        Ok(endpoint) => endpoint.connect_timeout(KUBELET_CONNECT).connect().await,
+        Ok(endpoint) => {
+            let endpoint = endpoint
+                .connect_timeout(KUBELET_CONNECT)
+                .http2_keep_alive_interval(KUBELET_ANSWER)
+                .keep_alive_timeout(KUBELET_ANSWER);
+            endpoint.connect().await
+        }
         Err(error) => Err(error),
     };
     match connected {

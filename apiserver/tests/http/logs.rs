@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Request, Response, Status};
 
-/// Says what it was asked; never ends when it is followed; knows no container `new`.
+/// Says what it was asked; never ends when it is followed; knows no container `new`, and hangs over `mute`.
 struct Echo;
 
 #[tonic::async_trait]
@@ -27,6 +27,9 @@ impl Kubelet for Echo {
         if asked.container == "new" {
             let why = r#"container "new" in pod "web" is waiting to start: ContainerCreating"#;
             return Err(to_tonic(failure("BadRequest", why)));
+        }
+        if asked.container == "mute" {
+            std::future::pending::<()>().await;
         }
         let text = format!(
             "{}/{}/{} {:?} {}\n",
@@ -43,7 +46,16 @@ impl Kubelet for Echo {
     }
 }
 
-/// A Pod of two containers on a Node whose kubelet is at `address`.
+/// A kubelet, and where it is.
+async fn kubelet() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let kubelet = tonic::transport::Server::builder().add_service(KubeletServer::new(Echo));
+    tokio::spawn(kubelet.serve_with_incoming(TcpListenerStream::new(listener)));
+    address
+}
+
+/// A Pod of three containers on a Node whose kubelet is at `address`.
 async fn place(server: &Server, address: &str) {
     let node = json!({"metadata": {
         "name": "n1",
@@ -52,16 +64,14 @@ async fn place(server: &Server, address: &str) {
     server.post("/api/v1/nodes", &node).await.ok(201);
     let mut web = pod("web");
     web["spec"]["nodeName"] = "n1".into();
-    web["spec"]["containers"] = json!([{"name": "a", "image": "a"}, {"name": "new", "image": "b"}]);
+    web["spec"]["containers"] =
+        json!([{"name": "a", "image": "a"}, {"name": "new", "image": "b"}, {"name": "mute", "image": "c"}]);
     server.post(PODS, &web).await.ok(201);
 }
 
 #[tokio::test]
 async fn a_log_comes_from_the_kubelet_of_the_pods_node() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    let kubelet = tonic::transport::Server::builder().add_service(KubeletServer::new(Echo));
-    tokio::spawn(kubelet.serve_with_incoming(TcpListenerStream::new(listener)));
+    let address = kubelet().await;
     let server = Server::start().await;
     place(&server, &address).await;
 
@@ -84,7 +94,7 @@ async fn a_log_comes_from_the_kubelet_of_the_pods_node() {
             "",
             400,
             "BadRequest",
-            "a container name must be specified for pod web, choose one of: [a new]",
+            "a container name must be specified for pod web, choose one of: [a new mute]",
         ),
         (
             "?container=x",
@@ -156,4 +166,14 @@ async fn what_needs_a_program_that_really_runs_is_refused_with_what_to_use_inste
             "{message}"
         );
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kubelet_that_says_nothing_is_not_waited_for_long() {
+    let address = kubelet().await;
+    let server = Server::start().await;
+    place(&server, &address).await;
+    let refused = server.get(format!("{PODS}/web/log?container=mute")).await;
+    let message = refused.fails(500, "InternalError");
+    assert!(message.contains("nothing within 10s"), "{message}");
 }
