@@ -19,7 +19,7 @@ fn node(of: Cursor<'_>, value: &Value) -> Node {
                 let (child, is_named) = of.field(name);
                 let mut node = node(child, value);
                 // What has nothing below it would be lost, and the keys of a map are data themselves.
-                let is_empty = value.is_null() || value.as_object().is_some_and(|fields| fields.is_empty());
+                let is_empty = value.is_null() || value.as_object().is_some_and(serde_json::Map::is_empty);
                 node.member |= !is_named || is_empty;
                 below.insert(Element::field(name), node);
             }
