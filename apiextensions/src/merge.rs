@@ -18,7 +18,7 @@ pub(crate) fn schema(root: &Node) -> schema::Schema {
         atomic,
         deduced,
     };
-    let metadata = compiler.metadata();
+    let metadata = compiler.builder.add(schema::Type::Of(schema::object_meta()));
     let mut of = compiler.object(root);
     if let schema::Type::Struct { fields, .. } = &mut of {
         let [api_version, kind, meta] = RESOURCE_FIELDS;
@@ -37,30 +37,6 @@ struct Compiler {
 }
 
 impl Compiler {
-    /// What is typed in every object's metadata, whatever its kind.
-    fn metadata(&mut self) -> TypeId {
-        let (atomic, texts) = (self.atomic, schema::Type::Map(self.atomic));
-        let texts = self.builder.add(texts);
-        let finalizers = self.builder.add(schema::Type::Set);
-        let owners = self.builder.add(schema::Type::ListMap {
-            keys: vec![Key {
-                name: "uid".into(),
-                default: None,
-            }],
-            items: atomic,
-        });
-        let fields = [
-            ("labels", texts),
-            ("annotations", texts),
-            ("finalizers", finalizers),
-            ("ownerReferences", owners),
-        ];
-        self.builder.add(schema::Type::Struct {
-            fields: fields.map(|(name, id)| (name.into(), id)).into(),
-            rest: Some(atomic),
-        })
-    }
-
     fn node(&mut self, node: &Node) -> TypeId {
         match node.ty {
             Some(Type::Object) => {

@@ -8,6 +8,7 @@ use apimachinery::managed_fields;
 use apimachinery::path::Path;
 use apimachinery::status::FieldError;
 use serde_json::Value;
+use std::sync::Arc;
 
 /// What a version's `openAPIV3Schema` says about its objects.
 ///
@@ -17,7 +18,7 @@ use serde_json::Value;
 pub struct Schema {
     root: Node,
     source: Value,
-    merge: managed_fields::Schema,
+    merge: Arc<managed_fields::Schema>,
 }
 
 impl Schema {
@@ -33,7 +34,7 @@ impl Schema {
         let root = compile::compile(schema, at, &mut report);
         match root {
             Some(root) if report.is_empty() => Ok(Self {
-                merge: merge::schema(&root),
+                merge: Arc::new(merge::schema(&root)),
                 root,
                 source: schema.clone(),
             }),
@@ -81,7 +82,7 @@ impl Schema {
     }
 
     /// What field managers know of the objects: how their parts are merged and owned.
-    pub fn merge_schema(&self) -> &managed_fields::Schema {
+    pub fn merge_schema(&self) -> &Arc<managed_fields::Schema> {
         &self.merge
     }
 }

@@ -90,7 +90,7 @@ impl Schema {
 
     /// One of its types.
     pub fn cursor(&self, id: TypeId) -> Cursor<'_> {
-        Cursor { schema: self, id }
+        Cursor { schema: self, id }.resolved()
     }
 
     /// The type that was made first.
@@ -133,10 +133,14 @@ impl<'s> Cursor<'s> {
     }
 
     fn to(self, id: TypeId) -> Self {
-        let next = Cursor { id, ..self };
-        match next.of() {
+        Cursor { id, ..self }.resolved()
+    }
+
+    /// The type itself, where another schema has it.
+    fn resolved(self) -> Self {
+        match self.of() {
             Type::Of(other) => *other,
-            _ => next,
+            _ => self,
         }
     }
 

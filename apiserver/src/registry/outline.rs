@@ -102,6 +102,43 @@ mod tests {
     use proto::Kind;
     use proto::api::core::v1::{Pod, PodSpec};
 
+    #[test]
+    fn fields_that_another_object_has_too_are_dropped_whole_or_not_at_all() {
+        use proto::api::core::v1::ConfigMap;
+        let config = |data: &[(&str, &str)], immutable| {
+            let config = ConfigMap {
+                data: data
+                    .iter()
+                    .map(|(key, value)| ((*key).into(), (*value).into()))
+                    .collect(),
+                immutable,
+                ..ConfigMap::default()
+            };
+            Outline::parse(&config.encode_to_vec().into()).unwrap()
+        };
+        let left = |one: &Outline, other: &Outline| {
+            ConfigMap::decode(one.without_fields_of(other).encode()).unwrap()
+        };
+        let old = config(&[("a", "1"), ("b", "2")], Some(true));
+        let new = config(&[("a", "1"), ("b", "3")], Some(true));
+        assert_eq!(
+            (left(&new, &old).data.len(), left(&new, &old).immutable),
+            (2, None)
+        );
+        assert_eq!(
+            left(&old, &old),
+            ConfigMap {
+                metadata: Some(ObjectMeta::default()),
+                ..ConfigMap::default()
+            }
+        );
+        let bare = config(&[], None);
+        assert_eq!(
+            (left(&old, &bare).data.len(), left(&bare, &old).data.len()),
+            (2, 0)
+        );
+    }
+
     fn pod() -> Outline {
         let mut pod = Pod {
             spec: Some(PodSpec {

@@ -45,6 +45,14 @@ pub(crate) fn plan(
             "type must be JSON, MERGE, STRATEGIC_MERGE or APPLY",
         ));
     }
+    // Only the descriptors say how lists merge strategically.
+    if form == Type::StrategicMerge && info.is_custom() {
+        return Err(errors::unsupported_media_type(&[
+            "application/json-patch+json",
+            "application/merge-patch+json",
+            "application/apply-patch+yaml",
+        ]));
+    }
     Ok(Box::new(move |current| {
         let Some(current) = current else {
             return Err(errors::not_found(info, &name));
@@ -99,4 +107,48 @@ fn patched(number: u32, before: &Bytes, sent: &Patch) -> Result<Bytes> {
     sent.warnings
         .set(decoded.warnings.iter().map(ToString::to_string).collect());
     Ok(decoded.bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use apimachinery::kinds::{self, custom};
+    use proto::api::core::v1::Pod;
+    use proto::apiextensions::v1::{
+        CustomResourceDefinition, CustomResourceDefinitionNames, CustomResourceDefinitionSpec,
+        CustomResourceDefinitionVersion,
+    };
+
+    #[test]
+    fn only_kinds_that_descriptors_describe_merge_strategically() {
+        let version = CustomResourceDefinitionVersion {
+            name: "v1".into(),
+            served: true,
+            storage: true,
+            ..CustomResourceDefinitionVersion::default()
+        };
+        let definition = CustomResourceDefinition {
+            spec: Some(CustomResourceDefinitionSpec {
+                group: "patch.example.com".into(),
+                names: Some(CustomResourceDefinitionNames {
+                    plural: "widgets".into(),
+                    kind: "Widget".into(),
+                    ..CustomResourceDefinitionNames::default()
+                }),
+                versions: vec![version.clone()],
+                ..CustomResourceDefinitionSpec::default()
+            }),
+            ..CustomResourceDefinition::default()
+        };
+        let widget = custom::row(&definition, &version).unwrap();
+        let try_plan = |info, form| {
+            let author = Author::for_test("tests");
+            let planned = plan(info, Subresource::Main, "a".into(), form, "{}".into(), author);
+            planned.err().map(|status| status.code)
+        };
+        assert_eq!(try_plan(widget, Type::StrategicMerge), Some(415));
+        assert_eq!(try_plan(widget, Type::Merge), None);
+        assert_eq!(try_plan(kinds::of::<Pod>(), Type::StrategicMerge), None);
+        assert_eq!(try_plan(kinds::of::<Pod>(), Type::Unspecified), Some(400));
+    }
 }
