@@ -4,9 +4,13 @@
 //! message as Kubernetes words it. Nothing stops at the first fault.
 //! One file a family of kinds; [`Validate`] is implemented for each kind there.
 
+mod autoscaling;
+mod batch;
 mod container;
 mod core;
+mod cron;
 mod custom;
+mod disruption;
 mod faults;
 mod labels;
 mod meta;

@@ -2,13 +2,17 @@
 
 use super::pod::pod_template;
 use super::{Defaults, optional, string};
+use proto::Kind;
 use proto::api::autoscaling::v2::{
     HorizontalPodAutoscaler, HpaScalingPolicy, HpaScalingRules, MetricSpec, MetricTarget,
     ResourceMetricSource,
 };
 use proto::api::batch::v1::{CronJob, Job, JobSpec};
 use proto::api::policy::v1::PodDisruptionBudget;
+use proto::meta::v1::LabelSelector;
 
+/// The label by which a Job finds its Pods.
+const CONTROLLER_UID: &str = "batch.kubernetes.io/controller-uid";
 /// How often a Job is tried again.
 const BACKOFF_LIMIT: i32 = 6;
 /// The CPU use that an autoscaler without metrics aims at, in percent.
@@ -18,6 +22,8 @@ const POLICY_SECONDS: i32 = 15;
 
 impl Defaults for Job {
     fn set_defaults(&mut self) {
+        // First, because a Job without labels takes those of its template.
+        select_by_uid(self);
         let spec = self.spec.get_or_insert_default();
         job_spec(spec);
         spec.suspend.get_or_insert(false);
@@ -51,6 +57,33 @@ impl Defaults for Job {
         };
         spec.backoff_limit.get_or_insert(limit);
     }
+}
+
+/// Gives the Job's Pods labels that no other Job's have, and a selector for them. A Job that has one keeps it.
+fn select_by_uid(job: &mut Job) {
+    let (uid, name) = (job.uid().to_owned(), job.name().to_owned());
+    let spec = job.spec.get_or_insert_default();
+    if uid.is_empty() || spec.selector.is_some() || spec.manual_selector == Some(true) {
+        return;
+    }
+    let labels = &mut spec
+        .template
+        .get_or_insert_default()
+        .metadata
+        .get_or_insert_default()
+        .labels;
+    for (label, value) in [
+        (CONTROLLER_UID, &uid),
+        ("controller-uid", &uid),
+        ("batch.kubernetes.io/job-name", &name),
+        ("job-name", &name),
+    ] {
+        labels.insert(label.to_owned(), value.clone());
+    }
+    spec.selector = Some(LabelSelector {
+        match_labels: [(CONTROLLER_UID.to_owned(), uid)].into(),
+        ..LabelSelector::default()
+    });
 }
 
 /// What a CronJob's template gets too.
@@ -131,6 +164,26 @@ fn scaling_rules(rules: &mut HpaScalingRules, policies: &[(&str, i32)]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_jobs_pods_are_told_from_those_of_others_by_its_uid() {
+        let mut job = Job::default();
+        job.metadata_mut().name = "work".into();
+        job.metadata_mut().uid = "u1".into();
+        job.set_defaults();
+        let spec = job.spec.as_ref().unwrap();
+        let labels = &spec.template.as_ref().unwrap().metadata.as_ref().unwrap().labels;
+        assert_eq!(
+            (labels["job-name"].as_str(), labels[CONTROLLER_UID].as_str()),
+            ("work", "u1")
+        );
+        assert_eq!(spec.selector.as_ref().unwrap().match_labels[CONTROLLER_UID], "u1");
+        let mut manual = Job::default();
+        manual.metadata_mut().uid = "u1".into();
+        manual.spec.get_or_insert_default().manual_selector = Some(true);
+        manual.set_defaults();
+        assert_eq!(manual.spec.unwrap().selector, None);
+    }
 
     #[test]
     fn a_job_runs_once_and_is_tried_seven_times() {

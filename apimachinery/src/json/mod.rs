@@ -37,6 +37,7 @@ pub mod yaml;
 pub use fault::{Fault, FaultKind, Faults, MAX_FAULTS, Place, Segment};
 pub use reader::Unknown;
 pub use schema::{MAX_DEPTH, Message};
+pub(crate) use special::parse_duration;
 
 use crate::kinds;
 use bytes::Bytes;

@@ -162,7 +162,7 @@ fn decimal(amount: u64, size: u64) -> String {
 }
 
 /// Reads a duration in Go's notation.
-pub(super) fn parse_duration(text: &str) -> Option<i64> {
+pub(crate) fn parse_duration(text: &str) -> Option<i64> {
     let (negative, mut rest) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text.strip_prefix('+').unwrap_or(text)),

@@ -1,4 +1,4 @@
-//! Deployments, ReplicaSets and the other kinds that make Pods from a template.
+//! Deployments, ReplicaSets and the other kinds that keep Pods of a template running.
 
 use super::{Faults, Validate, labels, pod};
 use crate::int_or_string;
@@ -6,13 +6,12 @@ use crate::path::Path;
 use crate::selector;
 use proto::IntOrString;
 use proto::api::apps::v1::{
-    ControllerRevision, DaemonSet, Deployment, DeploymentSpec, ReplicaSet, StatefulSet,
+    ControllerRevision, DaemonSet, DaemonSetSpec, Deployment, DeploymentSpec, ReplicaSet, StatefulSet,
+    StatefulSetSpec,
 };
-use proto::api::autoscaling::v2::HorizontalPodAutoscaler;
-use proto::api::batch::v1::{CronJob, Job, JobSpec};
 use proto::api::core::v1::{PodTemplateSpec, ReplicationController};
-use proto::api::policy::v1::PodDisruptionBudget;
 use proto::meta::v1::LabelSelector;
+use std::collections::BTreeMap;
 
 impl Validate for Deployment {
     fn validate(&self, faults: &mut Faults) {
@@ -24,16 +23,11 @@ impl Validate for Deployment {
             "Deployment",
             spec.selector.as_ref(),
             spec.template.as_ref(),
-            &["Always"],
             &at,
             faults,
         );
         strategy(spec, &at.field("strategy"), faults);
-        faults.non_negative(&at.field("minReadySeconds"), spec.min_ready_seconds);
-        faults.non_negative(
-            &at.field("revisionHistoryLimit"),
-            spec.revision_history_limit.unwrap_or(0),
-        );
+        pace(spec.min_ready_seconds, spec.revision_history_limit, &at, faults);
         if let Some(deadline) = spec.progress_deadline_seconds {
             let at = at.field("progressDeadlineSeconds");
             faults.non_negative(&at, deadline);
@@ -50,33 +44,16 @@ impl Validate for Deployment {
     }
 
     fn validate_status_update(&self, _old: &Self, faults: &mut Faults) {
-        let at = Path::ROOT.field("status");
         let Some(status) = &self.status else { return };
-        for (name, value) in [
-            ("observedGeneration", status.observed_generation),
-            ("replicas", status.replicas.into()),
-            ("updatedReplicas", status.updated_replicas.into()),
-            ("readyReplicas", status.ready_replicas.into()),
-            ("availableReplicas", status.available_replicas.into()),
-            ("unavailableReplicas", status.unavailable_replicas.into()),
-        ] {
-            faults.non_negative(&at.field(name), value);
-        }
-        let more_than_all = "cannot be greater than status.replicas";
+        let at = Path::ROOT.field("status");
+        faults.non_negative(&at.field("observedGeneration"), status.observed_generation);
+        faults.non_negative(&at.field("unavailableReplicas"), status.unavailable_replicas);
         let counts = [
             ("updatedReplicas", status.updated_replicas),
             ("readyReplicas", status.ready_replicas),
             ("availableReplicas", status.available_replicas),
         ];
-        for (name, value) in counts {
-            if value > status.replicas {
-                faults.invalid(&at.field(name), value, more_than_all);
-            }
-        }
-        if status.available_replicas > status.ready_replicas {
-            let detail = "cannot be greater than readyReplicas";
-            faults.invalid(&at.field("availableReplicas"), status.available_replicas, detail);
-        }
+        replica_counts(status.replicas, &counts, &at, faults);
     }
 }
 
@@ -86,12 +63,11 @@ impl Validate for ReplicaSet {
         let spec = self.spec.as_ref().unwrap_or(&empty);
         let at = Path::ROOT.field("spec");
         faults.non_negative(&at.field("replicas"), spec.replicas.unwrap_or(0));
-        faults.non_negative(&at.field("minReadySeconds"), spec.min_ready_seconds);
+        pace(spec.min_ready_seconds, None, &at, faults);
         workload(
             "ReplicaSet",
             spec.selector.as_ref(),
             spec.template.as_ref(),
-            &["Always"],
             &at,
             faults,
         );
@@ -104,24 +80,15 @@ impl Validate for ReplicaSet {
     }
 
     fn validate_status_update(&self, _old: &Self, faults: &mut Faults) {
-        let at = Path::ROOT.field("status");
         let Some(status) = &self.status else { return };
-        faults.non_negative(&at.field("replicas"), status.replicas);
+        let at = Path::ROOT.field("status");
         faults.non_negative(&at.field("observedGeneration"), status.observed_generation);
-        for (name, value) in [
+        let counts = [
             ("fullyLabeledReplicas", status.fully_labeled_replicas),
             ("readyReplicas", status.ready_replicas),
             ("availableReplicas", status.available_replicas),
-        ] {
-            faults.non_negative(&at.field(name), value);
-            if value > status.replicas {
-                faults.invalid(&at.field(name), value, "cannot be greater than status.replicas");
-            }
-        }
-        if status.available_replicas > status.ready_replicas {
-            let detail = "cannot be greater than readyReplicas";
-            faults.invalid(&at.field("availableReplicas"), status.available_replicas, detail);
-        }
+        ];
+        replica_counts(status.replicas, &counts, &at, faults);
     }
 }
 
@@ -131,23 +98,29 @@ impl Validate for StatefulSet {
         let spec = self.spec.as_ref().unwrap_or(&empty);
         let at = Path::ROOT.field("spec");
         faults.non_negative(&at.field("replicas"), spec.replicas.unwrap_or(0));
-        faults.non_negative(&at.field("minReadySeconds"), spec.min_ready_seconds);
+        pace(spec.min_ready_seconds, spec.revision_history_limit, &at, faults);
         faults.one_of(
             &at.field("podManagementPolicy"),
             &spec.pod_management_policy,
             &["OrderedReady", "Parallel"],
         );
-        let update = spec.update_strategy.as_ref().map_or("", |s| &s.r#type);
-        faults.one_of(
-            &at.field("updateStrategy.type"),
-            update,
-            &["RollingUpdate", "OnDelete"],
-        );
+        stateful_update(spec, &at.field("updateStrategy"), faults);
+        if let Some(policy) = &spec.persistent_volume_claim_retention_policy {
+            let at = at.field("persistentVolumeClaimRetentionPolicy");
+            for (name, policy) in [
+                ("whenDeleted", &policy.when_deleted),
+                ("whenScaled", &policy.when_scaled),
+            ] {
+                faults.one_of(&at.field(name), policy, &["Retain", "Delete"]);
+            }
+        }
+        if let Some(ordinals) = &spec.ordinals {
+            faults.non_negative(&at.field("ordinals.start"), ordinals.start);
+        }
         workload(
             "StatefulSet",
             spec.selector.as_ref(),
             spec.template.as_ref(),
-            &["Always"],
             &at,
             faults,
         );
@@ -177,6 +150,20 @@ impl Validate for StatefulSet {
             );
         }
     }
+
+    fn validate_status_update(&self, _old: &Self, faults: &mut Faults) {
+        let Some(status) = &self.status else { return };
+        let at = Path::ROOT.field("status");
+        faults.non_negative(&at.field("observedGeneration"), status.observed_generation);
+        faults.non_negative(&at.field("collisionCount"), status.collision_count.unwrap_or(0));
+        let counts = [
+            ("readyReplicas", status.ready_replicas),
+            ("currentReplicas", status.current_replicas),
+            ("updatedReplicas", status.updated_replicas),
+            ("availableReplicas", status.available_replicas),
+        ];
+        replica_counts(status.replicas, &counts, &at, faults);
+    }
 }
 
 impl Validate for DaemonSet {
@@ -184,18 +171,12 @@ impl Validate for DaemonSet {
         let empty = Default::default();
         let spec = self.spec.as_ref().unwrap_or(&empty);
         let at = Path::ROOT.field("spec");
-        faults.non_negative(&at.field("minReadySeconds"), spec.min_ready_seconds);
-        let update = spec.update_strategy.as_ref().map_or("", |s| &s.r#type);
-        faults.one_of(
-            &at.field("updateStrategy.type"),
-            update,
-            &["RollingUpdate", "OnDelete"],
-        );
+        pace(spec.min_ready_seconds, spec.revision_history_limit, &at, faults);
+        daemon_update(spec, &at.field("updateStrategy"), faults);
         workload(
             "DaemonSet",
             spec.selector.as_ref(),
             spec.template.as_ref(),
-            &["Always"],
             &at,
             faults,
         );
@@ -206,6 +187,23 @@ impl Validate for DaemonSet {
         let selector = |ds: &Self| ds.spec.as_ref().and_then(|s| s.selector.clone());
         selector_update(&selector(old), &selector(self), faults);
     }
+
+    fn validate_status_update(&self, _old: &Self, faults: &mut Faults) {
+        let Some(status) = &self.status else { return };
+        let at = Path::ROOT.field("status");
+        faults.non_negative(&at.field("observedGeneration"), status.observed_generation);
+        for (name, count) in [
+            ("currentNumberScheduled", status.current_number_scheduled),
+            ("numberMisscheduled", status.number_misscheduled),
+            ("desiredNumberScheduled", status.desired_number_scheduled),
+            ("numberReady", status.number_ready),
+            ("updatedNumberScheduled", status.updated_number_scheduled),
+            ("numberAvailable", status.number_available),
+            ("numberUnavailable", status.number_unavailable),
+        ] {
+            faults.non_negative(&at.field(name), count);
+        }
+    }
 }
 
 impl Validate for ReplicationController {
@@ -214,7 +212,7 @@ impl Validate for ReplicationController {
         let spec = self.spec.as_ref().unwrap_or(&empty);
         let at = Path::ROOT.field("spec");
         faults.non_negative(&at.field("replicas"), spec.replicas.unwrap_or(0));
-        faults.non_negative(&at.field("minReadySeconds"), spec.min_ready_seconds);
+        pace(spec.min_ready_seconds, None, &at, faults);
         if spec.selector.is_empty() {
             faults.required(&at.field("selector"), "");
         }
@@ -223,56 +221,20 @@ impl Validate for ReplicationController {
             match_labels: spec.selector.clone(),
             ..LabelSelector::default()
         };
-        template(Some(&selector), spec.template.as_ref(), &["Always"], &at, faults);
+        template(Some(&selector), spec.template.as_ref(), &at, faults);
     }
-}
 
-impl Validate for Job {
-    fn validate(&self, faults: &mut Faults) {
-        job_spec(
-            self.spec.as_ref().unwrap_or(&JobSpec::default()),
-            &Path::ROOT.field("spec"),
-            faults,
-        );
+    fn validate_status_update(&self, _old: &Self, faults: &mut Faults) {
+        let Some(status) = &self.status else { return };
+        let at = Path::ROOT.field("status");
+        faults.non_negative(&at.field("observedGeneration"), status.observed_generation);
+        let counts = [
+            ("fullyLabeledReplicas", status.fully_labeled_replicas),
+            ("readyReplicas", status.ready_replicas),
+            ("availableReplicas", status.available_replicas),
+        ];
+        replica_counts(status.replicas, &counts, &at, faults);
     }
-}
-
-impl Validate for CronJob {
-    fn validate(&self, faults: &mut Faults) {
-        let empty = Default::default();
-        let spec = self.spec.as_ref().unwrap_or(&empty);
-        let at = Path::ROOT.field("spec");
-        if spec.schedule.is_empty() {
-            faults.required(&at.field("schedule"), "");
-        }
-        faults.one_of(
-            &at.field("concurrencyPolicy"),
-            &spec.concurrency_policy,
-            &["Allow", "Forbid", "Replace"],
-        );
-        let job = spec.job_template.as_ref().and_then(|t| t.spec.as_ref());
-        job_spec(
-            job.unwrap_or(&JobSpec::default()),
-            &at.field("jobTemplate.spec"),
-            faults,
-        );
-    }
-}
-
-fn job_spec(spec: &JobSpec, at: &Path<'_>, faults: &mut Faults) {
-    for (name, value) in [
-        ("parallelism", spec.parallelism),
-        ("completions", spec.completions),
-        ("backoffLimit", spec.backoff_limit),
-        ("ttlSecondsAfterFinished", spec.ttl_seconds_after_finished),
-    ] {
-        faults.non_negative(&at.field(name), value.unwrap_or(0));
-    }
-    if let Some(mode) = &spec.completion_mode {
-        faults.one_of(&at.field("completionMode"), mode, &["NonIndexed", "Indexed"]);
-    }
-    // A Job's selector is made by the server, so that there is none to match yet.
-    template(None, spec.template.as_ref(), &["OnFailure", "Never"], at, faults);
 }
 
 impl Validate for ControllerRevision {
@@ -286,63 +248,33 @@ impl Validate for ControllerRevision {
     }
 }
 
-impl Validate for PodDisruptionBudget {
-    fn validate(&self, faults: &mut Faults) {
-        let empty = Default::default();
-        let spec = self.spec.as_ref().unwrap_or(&empty);
-        let at = Path::ROOT.field("spec");
-        if spec.min_available.is_some() && spec.max_unavailable.is_some() {
-            faults.invalid(&at, "", "minAvailable and maxUnavailable cannot be both set");
-        }
-        for (name, value) in [
-            ("minAvailable", &spec.min_available),
-            ("maxUnavailable", &spec.max_unavailable),
-        ] {
-            if let Some(value) = value {
-                share(value, &at.field(name), faults);
-                at_most_all(value, &at.field(name), faults);
-            }
-        }
-        if let Some(selector) = &spec.selector {
-            labels::selector(selector, &at.field("selector"), faults);
-        }
-        if let Some(policy) = &spec.unhealthy_pod_eviction_policy {
-            let supported = ["AlwaysAllow", "IfHealthyBudget"];
-            faults.one_of(&at.field("unhealthyPodEvictionPolicy"), policy, &supported);
-        }
-    }
+/// How long a Pod is watched before it counts, and how many old states are kept.
+fn pace(min_ready_seconds: i32, revision_history_limit: Option<i32>, at: &Path<'_>, faults: &mut Faults) {
+    faults.non_negative(&at.field("minReadySeconds"), min_ready_seconds);
+    faults.non_negative(
+        &at.field("revisionHistoryLimit"),
+        revision_history_limit.unwrap_or(0),
+    );
 }
 
-impl Validate for HorizontalPodAutoscaler {
-    fn validate(&self, faults: &mut Faults) {
-        let empty = Default::default();
-        let spec = self.spec.as_ref().unwrap_or(&empty);
-        let at = Path::ROOT.field("spec");
-        let least = spec.min_replicas.unwrap_or(1);
-        if least < 1 {
-            faults.invalid(
-                &at.field("minReplicas"),
-                least,
-                "must be greater than or equal to 1",
-            );
+/// Counts of replicas: none is negative, none above all of them, and no more are available than ready.
+fn replica_counts(all: i32, counts: &[(&str, i32)], at: &Path<'_>, faults: &mut Faults) {
+    faults.non_negative(&at.field("replicas"), all);
+    for &(name, count) in counts {
+        faults.non_negative(&at.field(name), count);
+        if count > all {
+            faults.invalid(&at.field(name), count, "cannot be greater than status.replicas");
         }
-        if spec.max_replicas < 1 {
-            faults.invalid(
-                &at.field("maxReplicas"),
-                spec.max_replicas,
-                "must be greater than 0",
-            );
-        } else if spec.max_replicas < least {
-            let detail = "must be greater than or equal to `minReplicas`";
-            faults.invalid(&at.field("maxReplicas"), spec.max_replicas, detail);
-        }
-        let at = at.field("scaleTargetRef");
-        let target = spec.scale_target_ref.clone().unwrap_or_default();
-        for (name, value) in [("kind", &target.kind), ("name", &target.name)] {
-            if value.is_empty() {
-                faults.required(&at.field(name), "");
-            }
-        }
+    }
+    let of = |wanted: &str| counts.iter().find(|(name, _)| *name == wanted);
+    if let (Some((_, ready)), Some((name, available))) = (of("readyReplicas"), of("availableReplicas"))
+        && available > ready
+    {
+        faults.invalid(
+            &at.field(name),
+            *available,
+            "cannot be greater than readyReplicas",
+        );
     }
 }
 
@@ -351,7 +283,6 @@ fn workload(
     kind: &str,
     selector: Option<&LabelSelector>,
     pods: Option<&PodTemplateSpec>,
-    restart: &[&str],
     at: &Path<'_>,
     faults: &mut Faults,
 ) {
@@ -369,7 +300,7 @@ fn workload(
             }
         }
     }
-    template(selector, pods, restart, at, faults);
+    template(selector, pods, at, faults);
     if pods
         .and_then(|t| t.spec.as_ref())
         .is_some_and(|s| s.active_deadline_seconds.is_some())
@@ -379,11 +310,10 @@ fn workload(
     }
 }
 
-/// A template: its labels match the selector, and its Pods restart as this kind needs them to.
+/// A template: its labels match the selector, and its Pods are started again whenever they end.
 fn template(
     selector: Option<&LabelSelector>,
     pods: Option<&PodTemplateSpec>,
-    restart: &[&str],
     at: &Path<'_>,
     faults: &mut Faults,
 ) {
@@ -395,20 +325,27 @@ fn template(
         .as_ref()
         .map(|m| m.labels.clone())
         .unwrap_or_default();
-    if let Some(selector) = selector
-        && *selector != LabelSelector::default()
-        && let Ok(selector) = selector::LabelSelector::from_proto(Some(selector))
-        && !selector.matches_labels(&labels)
-    {
-        faults.invalid(
-            &at.field("metadata.labels"),
-            &labels,
-            "`selector` does not match template `labels`",
-        );
+    if let Some(selector) = selector.filter(|selector| **selector != LabelSelector::default()) {
+        selects(selector, &labels, &at, faults);
     }
     let policy = pods.spec.as_ref().map_or("", |s| &s.restart_policy);
-    if ["Always", "OnFailure", "Never"].contains(&policy) && !restart.contains(&policy) {
-        faults.unsupported(&at.field("spec.restartPolicy"), policy, restart);
+    if ["OnFailure", "Never"].contains(&policy) {
+        faults.unsupported(&at.field("spec.restartPolicy"), policy, &["Always"]);
+    }
+}
+
+/// A selector picks the Pods of the template at `at`.
+pub(super) fn selects(
+    selector: &LabelSelector,
+    labels: &BTreeMap<String, String>,
+    at: &Path<'_>,
+    faults: &mut Faults,
+) {
+    if let Ok(selector) = selector::LabelSelector::from_proto(Some(selector))
+        && !selector.matches_labels(labels)
+    {
+        let detail = "`selector` does not match template `labels`";
+        faults.invalid(&at.field("metadata.labels"), labels, detail);
     }
 }
 
@@ -455,8 +392,68 @@ fn strategy(spec: &DeploymentSpec, at: &Path<'_>, faults: &mut Faults) {
     at_most_all(unavailable, &at.field("maxUnavailable"), faults);
 }
 
+fn stateful_update(spec: &StatefulSetSpec, at: &Path<'_>, faults: &mut Faults) {
+    let empty = Default::default();
+    let strategy = spec.update_strategy.as_ref().unwrap_or(&empty);
+    faults.one_of(
+        &at.field("type"),
+        &strategy.r#type,
+        &["RollingUpdate", "OnDelete"],
+    );
+    let Some(rolling) = &strategy.rolling_update else {
+        return;
+    };
+    let place = at.field("rollingUpdate");
+    if strategy.r#type == "OnDelete" {
+        let detail = "only allowed for updateStrategy 'RollingUpdate'";
+        return faults.invalid(&place, "", detail);
+    }
+    faults.non_negative(&place.field("partition"), rolling.partition.unwrap_or(0));
+    if let Some(unavailable) = &rolling.max_unavailable {
+        let at = place.field("maxUnavailable");
+        share(unavailable, &at, faults);
+        if int_or_string::scaled(unavailable, 100, true) == Some(0) {
+            faults.invalid(&at, int_or_string::display(unavailable), "cannot be 0");
+        }
+        at_most_all(unavailable, &at, faults);
+    }
+}
+
+fn daemon_update(spec: &DaemonSetSpec, at: &Path<'_>, faults: &mut Faults) {
+    let empty = Default::default();
+    let strategy = spec.update_strategy.as_ref().unwrap_or(&empty);
+    faults.one_of(
+        &at.field("type"),
+        &strategy.r#type,
+        &["RollingUpdate", "OnDelete"],
+    );
+    if strategy.r#type != "RollingUpdate" {
+        return;
+    }
+    let at = at.field("rollingUpdate");
+    let Some(rolling) = &strategy.rolling_update else {
+        return faults.required(&at, "");
+    };
+    let zero = IntOrString::default();
+    let unavailable = rolling.max_unavailable.as_ref().unwrap_or(&zero);
+    let surge = rolling.max_surge.as_ref().unwrap_or(&zero);
+    for (name, value) in [("maxUnavailable", unavailable), ("maxSurge", surge)] {
+        share(value, &at.field(name), faults);
+        at_most_all(value, &at.field(name), faults);
+    }
+    let is_zero = |value| int_or_string::scaled(value, 100, true) == Some(0);
+    match (is_zero(unavailable), is_zero(surge)) {
+        (true, true) => faults.required(&at.field("maxUnavailable"), "cannot be 0 when maxSurge is 0"),
+        (false, false) => {
+            let detail = "may not be set when maxUnavailable is non-zero";
+            faults.invalid(&at.field("maxSurge"), int_or_string::display(surge), detail);
+        }
+        _ => {}
+    }
+}
+
 /// A number that is not negative, or a percentage.
-fn share(value: &IntOrString, at: &Path<'_>, faults: &mut Faults) {
+pub(super) fn share(value: &IntOrString, at: &Path<'_>, faults: &mut Faults) {
     match int_or_string::as_string(value) {
         None => faults.non_negative(at, value.int_val),
         Some(text) if int_or_string::as_percent(value).is_none() => {
@@ -466,7 +463,7 @@ fn share(value: &IntOrString, at: &Path<'_>, faults: &mut Faults) {
     }
 }
 
-fn at_most_all(value: &IntOrString, at: &Path<'_>, faults: &mut Faults) {
+pub(super) fn at_most_all(value: &IntOrString, at: &Path<'_>, faults: &mut Faults) {
     if int_or_string::as_percent(value).is_some_and(|percent| percent > 100) {
         faults.invalid(at, int_or_string::display(value), "must not be greater than 100%");
     }

@@ -150,10 +150,81 @@ fn a_selector_cannot_change() {
 }
 
 #[test]
-fn a_job_may_not_restart_for_ever() {
-    let mut job = Job::default();
-    job.spec.get_or_insert_default().template = deployment().spec.unwrap().template;
-    job.set_defaults();
-    let expected = r#"spec.template.spec.restartPolicy: Unsupported value: "Always": supported values: "OnFailure", "Never""#;
-    assert_eq!(faults(|f| job.validate(f)), [expected]);
+fn a_daemon_set_takes_pods_away_first_or_adds_them_first() {
+    let daemon_set = |unavailable, surge| {
+        let Deployment { spec, .. } = deployment();
+        let spec = spec.unwrap();
+        let mut set = DaemonSet {
+            spec: Some(DaemonSetSpec {
+                selector: spec.selector,
+                template: spec.template,
+                ..DaemonSetSpec::default()
+            }),
+            ..DaemonSet::default()
+        };
+        set.set_defaults();
+        let strategy = set.spec.as_mut().unwrap().update_strategy.as_mut().unwrap();
+        let rolling = strategy.rolling_update.get_or_insert_default();
+        rolling.max_unavailable = Some(unavailable);
+        rolling.max_surge = Some(surge);
+        set
+    };
+    let (none, some) = (int_or_string::int(0), int_or_string::string("10%"));
+    for (unavailable, surge, expected) in [
+        (some.clone(), none.clone(), None),
+        (none.clone(), some.clone(), None),
+        (
+            none.clone(),
+            none,
+            Some(
+                "spec.updateStrategy.rollingUpdate.maxUnavailable: Required value: cannot be 0 when maxSurge is 0",
+            ),
+        ),
+        (
+            some.clone(),
+            some,
+            Some(
+                r#"spec.updateStrategy.rollingUpdate.maxSurge: Invalid value: "10%": may not be set when maxUnavailable is non-zero"#,
+            ),
+        ),
+    ] {
+        let set = daemon_set(unavailable, surge);
+        assert_eq!(faults(|f| set.validate(f)), Vec::from_iter(expected));
+    }
+}
+
+#[test]
+fn a_stateful_set_that_breaks_a_rule_is_told_where() {
+    let cases: [(fn(&mut StatefulSetSpec), &str); 3] = [
+        (
+            |spec| {
+                let strategy = spec.update_strategy.get_or_insert_default();
+                strategy.rolling_update.get_or_insert_default().partition = Some(-1);
+            },
+            "spec.updateStrategy.rollingUpdate.partition: Invalid value: -1: must be greater than or equal to 0",
+        ),
+        (
+            |spec| spec.revision_history_limit = Some(-1),
+            "spec.revisionHistoryLimit: Invalid value: -1: must be greater than or equal to 0",
+        ),
+        (
+            |spec| spec.pod_management_policy = "Later".into(),
+            r#"spec.podManagementPolicy: Unsupported value: "Later": supported values: "OrderedReady", "Parallel""#,
+        ),
+    ];
+    for (change, expected) in cases {
+        let spec = deployment().spec.unwrap();
+        let mut set = StatefulSet {
+            spec: Some(StatefulSetSpec {
+                selector: spec.selector,
+                template: spec.template,
+                ..StatefulSetSpec::default()
+            }),
+            ..StatefulSet::default()
+        };
+        set.set_defaults();
+        assert_eq!(faults(|f| set.validate(f)), [""; 0]);
+        change(set.spec.as_mut().unwrap());
+        assert_eq!(faults(|f| set.validate(f)), [expected]);
+    }
 }
