@@ -46,7 +46,7 @@ pub(crate) fn plan(
         ));
     }
     // Only the descriptors say how lists merge strategically.
-    if form == Type::StrategicMerge && info.is_custom() {
+    if patch.form == Type::StrategicMerge && info.is_custom() {
         return Err(errors::unsupported_media_type(&[
             "application/json-patch+json",
             "application/merge-patch+json",
@@ -143,7 +143,13 @@ mod tests {
         let widget = custom::row(&definition, &version).unwrap();
         let try_plan = |info, form| {
             let author = Author::for_test("tests");
-            let planned = plan(info, Subresource::Main, "a".into(), form, "{}".into(), author);
+            let patch = Patch {
+                form,
+                text: "{}".into(),
+                unknown: Unknown::Strict,
+                warnings: Warnings::default(),
+            };
+            let planned = plan(info, Subresource::Main, "a".into(), patch, author);
             planned.err().map(|status| status.code)
         };
         assert_eq!(try_plan(widget, Type::StrategicMerge), Some(415));
