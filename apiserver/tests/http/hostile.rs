@@ -30,6 +30,16 @@ fn refused(answer: &Answer, code: u16, reason: &str, what: &str) {
     );
 }
 
+/// Nine of nine of nine …, ten levels deep: a few hundred bytes that stand for billions.
+fn laughs() -> Bytes {
+    let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for level in 1..10 {
+        let below = format!("*a{}, ", level - 1).repeat(9);
+        text += &format!("a{level}: &a{level} [{below}]\n");
+    }
+    Bytes::from(text + "data: {k: *a9}\n")
+}
+
 /// What comes back for these bytes, until the server closes.
 async fn raw(server: &Server, request: &[u8]) -> String {
     let mut stream = TcpStream::connect(server.address).await.unwrap();
@@ -47,14 +57,7 @@ async fn bodies_that_are_no_objects_are_bad_requests() {
         let (open, close) = (open.repeat(depth), close.repeat(depth));
         Bytes::from(format!(r#"{{"metadata":{{"name":"a"}},"data":{open}{close}}}"#))
     };
-    let laughs = {
-        let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
-        for level in 1..10 {
-            let below = format!("*a{}, ", level - 1).repeat(9);
-            text += &format!("a{level}: &a{level} [{below}]\n");
-        }
-        Bytes::from(text + "data: {k: *a9}\n")
-    };
+    let laughs = laughs();
     const JSON: &str = "application/json";
     const YAML: &str = "application/yaml";
     const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
@@ -193,6 +196,34 @@ async fn patches_that_grow_or_sink_without_end_are_refused() {
         );
         answer.fails(answer.code, answer.json()["reason"].as_str().unwrap_or_default());
     }
+    serves_on(&server).await;
+}
+
+#[tokio::test]
+async fn what_is_no_object_cannot_be_applied_nor_be_the_options_of_a_delete() {
+    let server = Server::start().await;
+    server.post(CONFIG_MAPS, &config_map("a")).await.ok(201);
+    let path = format!("{CONFIG_MAPS}/a");
+    for body in [
+        Bytes::from("{"),
+        Bytes::from("[]"),
+        Bytes::from("data: &a {b: *a}"),
+        Bytes::from("- ".repeat(1 << 18)),
+        Bytes::from_static(b"data: {k: \xff}"),
+        laughs(),
+    ] {
+        let start: String = String::from_utf8_lossy(&body).chars().take(40).collect();
+        let apply = server.ask("PATCH", format!("{path}?fieldManager=me"));
+        let applied = apply
+            .body("application/apply-patch+yaml", body.clone())
+            .send()
+            .await;
+        refused(&applied, 400, "BadRequest", &format!("apply {start}"));
+        let delete = server.ask("DELETE", path.as_str());
+        let deleted = delete.body("application/yaml", body).send().await;
+        refused(&deleted, 400, "BadRequest", &format!("delete {start}"));
+    }
+    server.get(path).await.ok(200);
     serves_on(&server).await;
 }
 
