@@ -6,6 +6,7 @@
 //! ```
 //! - [`config`] has the flags.
 //! - [`registry`] is what happens to an object, as pure plans, and the requests that run them.
+//! - [`custom`] is what CustomResourceDefinitions add.
 //! - `admission` has rules that look beyond one object.
 //! - `rpc` has one file a gRPC service, `http` one a verb.
 //! - `upkeep` is what the server does by itself: first objects, expiry of Events.
@@ -13,6 +14,7 @@
 
 mod admission;
 pub mod config;
+pub mod custom;
 mod http;
 pub mod limits;
 mod metrics;

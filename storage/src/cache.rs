@@ -185,6 +185,12 @@ impl Cache {
         self.shared.read().objects.kind_at(kind.number)
     }
 
+    /// The objects of a kind of which there are few, and the revision of the last change of any of them.
+    pub fn all(&self, kind: &KindInfo) -> (Vec<Stored>, Revision) {
+        let objects = self.shared.read().objects.kind(kind.number);
+        (objects.objects.values().cloned().collect(), objects.changed)
+    }
+
     /// The object as it is now.
     pub fn get(&self, key: &Key) -> Option<Stored> {
         self.shared.read().objects.get(key).cloned()

@@ -7,7 +7,7 @@ use super::call::Call;
 use super::media::essence;
 use crate::registry::errors::{self, Result};
 use apimachinery::json::{self, Fault, FaultKind, Faults, Message, Unknown, yaml};
-use apimachinery::kinds::KindInfo;
+use apimachinery::kinds::{ANY_CUSTOM, KindInfo, custom};
 use apimachinery::status::FieldError;
 use axum::body::Body;
 use axum::http::{HeaderMap, header};
@@ -125,7 +125,39 @@ pub(crate) async fn object_of(call: &Call, expected: Expected<'_>, body: Body) -
     let unknown = validation(call)?;
     let encoding = encoding(&call.headers)?;
     let bytes = read(body).await?;
-    decode(encoding, expected, &bytes, unknown)
+    let sent = decode(encoding, expected, &bytes, unknown)?;
+    if sent.object.number == ANY_CUSTOM.number {
+        check_type(call, &sent.object)?;
+    }
+    Ok(sent)
+}
+
+/// The schema of a custom kind's message does not say which kind and version it is of; the path does.
+fn check_type(call: &Call, object: &Object) -> Result<()> {
+    let info = call.resource.info;
+    let (api_version, kind) =
+        custom::type_of(&object.bytes).map_err(|error| errors::bad_request(error.to_string()))?;
+    if kind.is_empty() || api_version.is_empty() {
+        let missing = if kind.is_empty() { "Kind" } else { "apiVersion" };
+        return Err(errors::bad_request(format!(
+            "Object '{missing}' is missing in the body"
+        )));
+    }
+    if kind != info.kind {
+        return Err(errors::bad_request(format!(
+            "the object provided is unrecognized (must be of type {}): it says that it is a {}",
+            info.kind,
+            shown(kind)
+        )));
+    }
+    if api_version != info.api_version() {
+        return Err(errors::bad_request(format!(
+            "the API version in the data ({}) does not match the expected API version ({})",
+            shown(api_version),
+            info.api_version()
+        )));
+    }
+    Ok(())
 }
 
 fn decode(encoding: Encoding, expected: Expected<'_>, bytes: &Bytes, unknown: Unknown) -> Result<Sent> {

@@ -59,7 +59,7 @@ impl Call {
 
     /// How the registry calls the kind.
     pub(crate) fn kind(&self) -> String {
-        self.resource.stored().resource()
+        self.resource.name()
     }
 
     /// The field selector, as the registry understands it.

@@ -5,6 +5,7 @@
 
 use apimachinery::convert;
 use apimachinery::json::{self, Fault};
+use apimachinery::kinds::ANY_CUSTOM;
 use bytes::Bytes;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -64,6 +65,12 @@ impl Encodings {
 
     /// The JSON of `object`, as it is stored, which is the version that `key` says.
     pub(crate) fn json(&self, key: VersionKey, object: &Bytes) -> Result<Bytes, Fault> {
+        if key.number == ANY_CUSTOM.number {
+            // Kept as JSON, it is copied as fast as it is found; and a new schema may fill in other defaults.
+            let mut text = Vec::with_capacity(object.len() + ENTRY_BYTES);
+            json::to_json(key.number, object, &mut text)?;
+            return Ok(text.into());
+        }
         if let Some(text) = self.entries().texts.get(&key) {
             return Ok(text.clone());
         }

@@ -2,6 +2,7 @@
 //!
 //! <https://kubernetes.io/docs/reference/using-api/server-side-apply/>
 
+use super::Resource;
 use super::create::New;
 use super::errors::{self, Result};
 use super::plan::Plan;
@@ -31,7 +32,7 @@ pub(crate) struct Config {
 impl Config {
     /// Reads the configuration of one object, and checks that it is that object's.
     pub(crate) fn read(
-        info: &'static KindInfo,
+        info: &Resource,
         part: Subresource,
         (namespace, name): (&str, &str),
         text: &str,
@@ -136,7 +137,7 @@ fn check_metadata(tree: &mut Value, namespace: &str, name: &str) -> Result<()> {
 }
 
 /// A new object that comes of its configuration alone.
-pub(crate) fn born(info: &KindInfo, new: New, config: &Config, author: &Author) -> Result<New> {
+pub(crate) fn born(info: &Resource, new: New, config: &Config, author: &Author) -> Result<New> {
     let empty = tracking::tree(info, &Bytes::new())?;
     let mut managers = Managers::default();
     let (part, writer) = (
@@ -159,7 +160,7 @@ pub(crate) fn born(info: &KindInfo, new: New, config: &Config, author: &Author) 
 
 /// Applies to the object that is there; where none is, stores `new`.
 pub(crate) fn plan(
-    info: &'static KindInfo,
+    info: Resource,
     part: Subresource,
     config: Config,
     new: Option<New>,
@@ -167,14 +168,14 @@ pub(crate) fn plan(
     author: Author,
 ) -> Plan {
     Box::new(move |current| match (current, &new) {
-        (Some(current), _) => applied(info, part, &config, current, force, &author),
+        (Some(current), _) => applied(&info, part, &config, current, force, &author),
         (None, Some(new)) => Ok(Desired::Put(new.value.clone())),
-        (None, None) => Err(errors::not_found(info, metadata::view(&config.bytes)?.name)),
+        (None, None) => Err(errors::not_found(&info, metadata::view(&config.bytes)?.name)),
     })
 }
 
 fn applied(
-    info: &'static KindInfo,
+    info: &Resource,
     part: Subresource,
     config: &Config,
     current: &Versioned,
@@ -190,6 +191,7 @@ fn applied(
     let stored = Managers::decode(&entries).unwrap_or_default();
     let before = with_resource_version(&current.value, current.revision)
         .map_err(|error| errors::internal(format!("a stored {} does not decode: {error}", info.kind)))?;
+    let before = strategy::shown(info, &before, current.revision)?;
     let mut live = tracking::tree(info, &before)?;
     if let Some(metadata) = live["metadata"].as_object_mut() {
         metadata.shift_remove("managedFields");

@@ -29,9 +29,13 @@ impl Registry {
         let mut step = Vec::new();
         for operation in asked.operations {
             let operation = read(operation);
-            // What follows a new namespace may be created in it, so it must be seen first.
-            let ends_step =
-                matches!(&operation, Ok((operation @ Operation::Create(_), _)) if is_namespace(operation));
+            // What follows a new namespace may be created in it, and what follows a definition may be of its kind, so they
+            // must be seen first.
+            let ends_step = match &operation {
+                Ok((operation @ Operation::Create(_), _)) if is_namespace(operation) => true,
+                Ok((operation, _)) => operation.writes_definition(),
+                Err(_) => false,
+            };
             step.push(operation);
             if ends_step {
                 results.append(&mut self.batch_step(caller, std::mem::take(&mut step)).await);
@@ -47,6 +51,14 @@ impl Registry {
         let mut prepared: Vec<Prepared> = Vec::with_capacity(step.len());
         // For each operation, why it cannot run, or its place among those that can.
         let mut places: Vec<Result<usize>> = Vec::with_capacity(step.len());
+        let is_definition = |operation: &Result<(Operation, i64)>| match operation {
+            Ok((operation, _)) => operation.writes_definition(),
+            Err(_) => false,
+        };
+        let definitions = match step.iter().any(is_definition) {
+            true => Some(self.definitions.lock().await),
+            false => None,
+        };
         let caught_up = self.catch_up().await;
         for (i, operation) in step.iter().enumerate() {
             if i % PREPARE_CHUNK == PREPARE_CHUNK - 1 {
@@ -62,6 +74,7 @@ impl Registry {
             }));
         }
         let outcomes = self.run_many(caller, &prepared).await;
+        drop(definitions);
         let mut results = Vec::with_capacity(step.len());
         for (operation, place) in step.iter().zip(places) {
             let mut result = place.and_then(|i| {

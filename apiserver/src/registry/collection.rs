@@ -3,10 +3,9 @@
 use super::errors::{self, Result};
 use super::plan::Prepared;
 use super::write::prepared;
-use super::{Registry, delete, deletion, metadata, read, request};
+use super::{Registry, Resource, delete, deletion, metadata, read};
 use crate::limits::MAX_DELETES_PER_COMMIT;
 use crate::metrics::Verb;
-use apimachinery::kinds::KindInfo;
 use apimachinery::status::Reason;
 use component_base::grpc::Caller;
 use proto::meta::v1::DeleteOptions;
@@ -23,24 +22,24 @@ impl Registry {
         caller: &Caller,
         asked: DeleteCollectionRequest,
     ) -> Result<DeleteCollectionResponse> {
-        let info = request::kind(&asked.kind);
+        let info = self.kind(&asked.kind);
         let result = match &info {
             Ok(info) => self.delete_matching(caller, info, &asked).await,
             Err(status) => Err(status.clone()),
         };
         self.metrics()
-            .requested(Verb::DeleteCollection, info.ok(), &result);
+            .requested(Verb::DeleteCollection, info.ok().map(|info| info.info), &result);
         result
     }
 
     async fn delete_matching(
         &self,
         caller: &Caller,
-        info: &'static KindInfo,
+        info: &Resource,
         asked: &DeleteCollectionRequest,
     ) -> Result<DeleteCollectionResponse> {
         let target = read::target(
-            info,
+            info.info,
             &asked.namespace,
             &asked.label_selector,
             &asked.field_selector,
@@ -105,7 +104,7 @@ impl Registry {
     /// The deletion of an object that was listed, and of no other that takes its name.
     fn deletion_of(
         &self,
-        info: &'static KindInfo,
+        info: &Resource,
         key: Key,
         listed: &Stored,
         options: &DeleteOptions,
@@ -114,10 +113,10 @@ impl Registry {
         let mut options = options.clone();
         deletion::pin_uid(&mut options, metadata::view(&listed.bytes)?.uid);
         let dry_run = deletion::is_dry_run(&options);
-        let plan = delete::plan(info, name, options, self.now());
+        let plan = delete::plan(info.info, name, options, self.now());
         Ok(Prepared {
             dry_run,
-            ..prepared(info, key, plan)
+            ..prepared(info.clone(), key, plan)
         })
     }
 }

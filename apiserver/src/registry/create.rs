@@ -1,6 +1,7 @@
 //! What a request to create becomes: a complete object, with name, UID and defaults, and a plan that stores it where
 //! nothing is. Pure, given what it must know of the cluster.
 
+use super::Resource;
 use super::errors::{self, Result};
 use super::metadata;
 use super::names;
@@ -43,8 +44,8 @@ pub(crate) struct New {
 }
 
 /// Completes the object of a request.
-pub(crate) fn complete(info: &'static KindInfo, sent: &Bytes, around: &mut Surroundings<'_>) -> Result<New> {
-    strategy::check_sent(info.number, sent)?;
+pub(crate) fn complete(info: &Resource, sent: &Bytes, around: &mut Surroundings<'_>) -> Result<New> {
+    strategy::check_sent(info.arm(), sent)?;
     if !metadata::view(sent)?.resource_version.is_empty() {
         return Err(errors::bad_request(
             "resourceVersion should not be set on objects to be created",
@@ -58,7 +59,7 @@ pub(crate) fn complete(info: &'static KindInfo, sent: &Bytes, around: &mut Surro
         uid: names::uid(around.rng),
         now: around.now,
         suffix: names::suffix(around.rng),
-        counts_generation: info.has_status,
+        counts_generation: info.has_status || info.is_custom(),
     };
     let (mut namespace, mut name, mut managers) = (String::new(), String::new(), Vec::new());
     let value = strategy::create(info, &sent, &mut |meta| {

@@ -63,6 +63,14 @@ pub(crate) fn method_not_allowed() -> Box<Status> {
     ))
 }
 
+/// The kind's definition is being deleted.
+pub(crate) fn terminating() -> Box<Status> {
+    Box::new(status::failure(
+        Reason::MethodNotAllowed,
+        "create not allowed while custom resource definition is terminating",
+    ))
+}
+
 /// The client wants its answer in no form that there is.
 pub(crate) fn not_acceptable(message: impl Into<String>) -> Box<Status> {
     Box::new(status::failure(Reason::NotAcceptable, message))

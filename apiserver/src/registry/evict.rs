@@ -59,7 +59,7 @@ impl Registry {
         let evict = Prepared {
             dry_run,
             ..prepared(
-                info,
+                info.into(),
                 key,
                 delete::evict(info, asked.name.clone(), options, self.now()),
             )
@@ -102,7 +102,7 @@ impl Registry {
         });
         Prepared {
             dry_run,
-            ..prepared(info, key, plan)
+            ..prepared(info.into(), key, plan)
         }
     }
 }

@@ -22,8 +22,8 @@ impl Registry {
 
     /// The writes to one object, newest first.
     pub async fn list_changes(&self, asked: ListChangesRequest) -> Result<ListChangesResponse> {
-        let info = request::kind(&asked.kind)?;
-        let key = request::key(info, &asked.namespace, &asked.name)?;
+        let info = self.kind(&asked.kind)?;
+        let key = request::key(&info, &asked.namespace, &asked.name)?;
         if asked.limit < 0 {
             return Err(errors::bad_request("limit must not be negative"));
         }
@@ -78,13 +78,18 @@ fn object(info: &KindInfo, value: &Bytes, revision: Revision) -> Result<Object> 
     let bytes = with_resource_version(value, revision)
         .map_err(|error| errors::internal(format!("a stored {} does not decode: {error}", info.kind)))?;
     Ok(Object {
-        number: info.number,
+        number: info.arm(),
         bytes,
     })
 }
 
 fn kind_of(key: &Key) -> Result<&'static KindInfo> {
-    kinds::lookup(key.parts().0).ok_or_else(|| {
+    let resource = key.parts().0;
+    let custom = || kinds::custom::by_number(kinds::custom::number(resource)?);
+    // Of a custom kind whose definition is gone only its objects tell what they were.
+    let gone = || resource.contains('.').then_some(&kinds::ANY_CUSTOM);
+    let found = kinds::lookup(resource).or_else(custom).or_else(gone);
+    found.ok_or_else(|| {
         errors::internal(format!(
             "the log holds {:?}, which is of no known kind",
             key.as_str()

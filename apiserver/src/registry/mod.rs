@@ -24,7 +24,7 @@ mod metadata;
 mod names;
 mod outline;
 mod patch;
-mod plan;
+pub(crate) mod plan;
 mod pod;
 mod read;
 mod request;
@@ -51,7 +51,7 @@ use errors::Result;
 use plan::Prepared;
 use proto::Timestamp;
 use proto::meta::v1::Status;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use storage::Stored;
 use storage::cache::Cache;
 use storage::store::{Origin, Revision, Store, StoreError, Versioned};
@@ -64,7 +64,10 @@ pub struct Registry {
     clock: Clock,
     rng: Mutex<Rng>,
     metrics: Metrics,
-    served: Arc<Served>,
+    /// As of the last time that somebody asked.
+    served: RwLock<Arc<Served>>,
+    /// Held by who writes a CustomResourceDefinition: of two that want one name, the second must see the first.
+    definitions: tokio::sync::Mutex<()>,
     /// What the store said when it failed for good, as far as a write can tell.
     store_failed: latest::Sender<Option<StoreError>>,
 }
@@ -86,14 +89,10 @@ impl Registry {
             cache,
             clock,
             metrics,
-            served: Arc::new(Served::built_in()),
+            served: RwLock::new(Arc::new(Served::built_in())),
+            definitions: tokio::sync::Mutex::default(),
             store_failed: latest::Sender::new(None),
         }
-    }
-
-    /// What is served.
-    pub fn served(&self) -> Arc<Served> {
-        Arc::clone(&self.served)
     }
 
     pub(crate) fn cache(&self) -> &Arc<Cache> {
@@ -185,7 +184,7 @@ impl Registry {
         let (_, _, name) = prepared.key.parts();
         match error {
             UpdateError::Rejected(status) => status,
-            UpdateError::Refused(Refused::Conflict(_)) => errors::stale(prepared.info, name),
+            UpdateError::Refused(Refused::Conflict(_)) => errors::stale(&prepared.info, name),
             UpdateError::Refused(refused) => errors::internal(refused.to_string()),
             UpdateError::Store(error) => {
                 if matches!(error, StoreError::Unavailable(_) | StoreError::Corrupt(_)) {

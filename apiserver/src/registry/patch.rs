@@ -2,13 +2,13 @@
 //!
 //! <https://kubernetes.io/docs/reference/using-api/api-concepts/#patch-and-apply>.
 
+use super::Resource;
 use super::errors::{self, Result};
 use super::plan::{Plan, Warnings};
 use super::tracking::Author;
 use super::update::{self, Subresource};
 use super::{metadata, strategy};
 use apimachinery::json::{self, Unknown};
-use apimachinery::kinds::KindInfo;
 use apimachinery::patch;
 use apimachinery::wire::with_resource_version;
 use bytes::Bytes;
@@ -34,12 +34,19 @@ pub(crate) struct Patch {
 
 /// A patch of the object `name`.
 pub(crate) fn plan(
-    info: &'static KindInfo,
+    info: Resource,
     part: Subresource,
     name: String,
     patch: Patch,
     author: Author,
 ) -> Result<Plan> {
+    if patch.form == Type::StrategicMerge && info.is_custom() {
+        return Err(errors::unsupported_media_type(&[
+            "application/json-patch+json",
+            "application/merge-patch+json",
+            "application/apply-patch+yaml",
+        ]));
+    }
     if !matches!(patch.form, Type::Json | Type::Merge | Type::StrategicMerge) {
         return Err(errors::bad_request(
             "type must be JSON, MERGE, STRATEGIC_MERGE or APPLY",
@@ -55,30 +62,34 @@ pub(crate) fn plan(
     }
     Ok(Box::new(move |current| {
         let Some(current) = current else {
-            return Err(errors::not_found(info, &name));
+            return Err(errors::not_found(&info, &name));
         };
         let before = with_resource_version(&current.value, current.revision)
             .map_err(|error| errors::internal(format!("a stored {} does not decode: {error}", info.kind)))?;
+        let before = strategy::shown(&info, &before, current.revision)?;
         if part == Subresource::Scale {
-            let scale = strategy::scale_of(info, &before)?.encode_to_vec().into();
+            let scale = strategy::scale_of(&info, &before)?.encode_to_vec().into();
             let after = patched(Scale::NUMBER, &scale, &patch)?;
             let after = Scale::decode(after).map_err(|error| errors::internal(error.to_string()))?;
-            return rescale(info, &after, current, &author);
+            return rescale(&info, &after, current, &author);
         }
-        let after = metadata::settle(info, &patched(info.number, &before, &patch)?)?;
+        let after = metadata::settle(&info, &patched(info.arm(), &before, &patch)?)?;
+        patch
+            .warnings
+            .add(strategy::check_fields(&info, &after, patch.unknown)?);
         let (old, new) = (metadata::view(&before)?, metadata::view(&after)?);
         if new.name != old.name || new.namespace != old.namespace {
             return Err(errors::bad_request(
                 "a patch cannot change metadata.name or metadata.namespace",
             ));
         }
-        update::plan(info, part, &after, Some(current), &author)
+        update::plan(&info, part, &after, Some(current), &author)
     }))
 }
 
 /// What becomes of an object whose scale is `scale` from now on.
 pub(crate) fn rescale(
-    info: &'static KindInfo,
+    info: &Resource,
     scale: &Scale,
     current: &Versioned,
     author: &Author,

@@ -3,8 +3,8 @@
 //! Plans are made once from a request and run as often as the object changes under them; the store's compare-and-swap
 //! decides which run counts. A plan reads no clock and draws no number: those were handed in when it was made.
 
+use super::Resource;
 use super::errors::Result;
-use apimachinery::kinds::KindInfo;
 use std::sync::{Arc, Mutex, PoisonError};
 use storage::store::{Key, Revision, Versioned};
 use storage::write::Desired;
@@ -31,16 +31,28 @@ impl Warnings {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = warnings;
     }
 
+    /// Says more of the same run.
+    pub(crate) fn add(&self, mut warnings: Vec<String>) {
+        let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        said.append(&mut warnings);
+    }
+
     /// What the last run had to say.
     pub(crate) fn take(&self) -> Vec<String> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
+impl From<Vec<String>> for Warnings {
+    fn from(warnings: Vec<String>) -> Self {
+        Self(Arc::new(Mutex::new(warnings)))
+    }
+}
+
 /// A write that is ready to run.
 pub(crate) struct Prepared {
     /// The kind that is written.
-    pub(crate) info: &'static KindInfo,
+    pub(crate) info: Resource,
     /// The object.
     pub(crate) key: Key,
     /// Why; 0 for the call's own cause.

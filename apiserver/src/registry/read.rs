@@ -3,7 +3,7 @@
 use super::continuation::Continuation;
 use super::errors::{self, Result};
 use super::update::{Subresource, decode_stored};
-use super::{Registry, request, strategy};
+use super::{Registry, Resource, request, strategy};
 use crate::limits::{MAX_PAGE_BYTES, MAX_PAGE_ITEMS, MAX_TEXT_BYTES};
 use crate::metrics::Verb;
 use apimachinery::kinds::{self, KindInfo};
@@ -39,16 +39,17 @@ pub(crate) struct Listed {
 impl Registry {
     /// One object, or its scale, now or at an earlier revision.
     pub async fn get(&self, asked: GetRequest) -> Result<Object> {
-        let info = request::kind(&asked.kind);
+        let info = self.kind(&asked.kind);
         let result = match &info {
             Ok(info) => self.read_one(info, &asked).await,
             Err(status) => Err(status.clone()),
         };
-        self.metrics().requested(Verb::Get, info.ok(), &result);
+        self.metrics()
+            .requested(Verb::Get, info.ok().map(|info| info.info), &result);
         result
     }
 
-    async fn read_one(&self, info: &'static KindInfo, asked: &GetRequest) -> Result<Object> {
+    async fn read_one(&self, info: &Resource, asked: &GetRequest) -> Result<Object> {
         let key = request::key(info, &asked.namespace, &asked.name)?;
         // A Namespace's finalizers can only be written.
         if Subresource::parse(info, &asked.subresource)? == Subresource::Finalize {
@@ -67,51 +68,57 @@ impl Registry {
         if asked.subresource == "scale" {
             return Ok(Object::encode_from(&strategy::scale_of(info, &stored.bytes)?));
         }
-        Ok(object(info, &stored))
+        object(info, &stored)
     }
 
     /// A page of a kind's objects.
     pub async fn list(&self, asked: ListRequest) -> Result<ListResponse> {
-        let info = request::kind(&asked.kind);
+        let info = self.kind(&asked.kind);
         let result = match &info {
             Ok(info) => self.read_page(info, &asked).await,
             Err(status) => Err(status.clone()),
         };
-        self.metrics().requested(Verb::List, info.ok(), &result);
+        self.metrics()
+            .requested(Verb::List, info.ok().map(|info| info.info), &result);
         result
     }
 
     /// As many of a kind's objects as are asked for: all of them without a limit.
     pub(crate) async fn list_whole(&self, asked: ListRequest) -> Result<Listed> {
-        let info = request::kind(&asked.kind);
+        let info = self.kind(&asked.kind);
         let result = match &info {
             Ok(info) => self.read_whole(info, &asked).await,
             Err(status) => Err(status.clone()),
         };
-        self.metrics().requested(Verb::List, info.ok(), &result);
+        self.metrics()
+            .requested(Verb::List, info.ok().map(|info| info.info), &result);
         result
     }
 
-    async fn read_whole(&self, info: &'static KindInfo, asked: &ListRequest) -> Result<Listed> {
+    async fn read_whole(&self, info: &Resource, asked: &ListRequest) -> Result<Listed> {
         let page = self.read(info, asked, usize::MAX).await?;
         let next = page.next.as_ref().map(|key| token(asked, page.revision, key));
         Ok(Listed {
-            items: page.items.iter().map(|(_, stored)| item(info, stored)).collect(),
+            items: page
+                .items
+                .iter()
+                .map(|(_, stored)| item(info, stored))
+                .collect::<Result<_>>()?,
             revision: page.revision,
             r#continue: next.unwrap_or_default(),
             remaining: page.remaining.map(|remaining| remaining as i64),
         })
     }
 
-    async fn read_page(&self, info: &'static KindInfo, asked: &ListRequest) -> Result<ListResponse> {
+    async fn read_page(&self, info: &Resource, asked: &ListRequest) -> Result<ListResponse> {
         let page = self.read(info, asked, MAX_PAGE_ITEMS).await?;
-        Ok(response(info, asked, page))
+        response(info, asked, page)
     }
 
     /// At most `most` of the objects that are asked for.
-    async fn read(&self, info: &'static KindInfo, asked: &ListRequest, most: usize) -> Result<Page> {
+    async fn read(&self, info: &Resource, asked: &ListRequest, most: usize) -> Result<Page> {
         let target = target(
-            info,
+            info.info,
             &asked.namespace,
             &asked.label_selector,
             &asked.field_selector,
@@ -182,19 +189,19 @@ pub(crate) fn target(info: &'static KindInfo, namespace: &str, labels: &str, fie
     })
 }
 
-fn item(info: &KindInfo, stored: &Stored) -> Item {
-    Item {
-        object: object(info, stored),
+fn item(info: &Resource, stored: &Stored) -> Result<Item> {
+    Ok(Item {
+        object: object(info, stored)?,
         revision: stored.revision,
-    }
+    })
 }
 
 /// An object as the API hands it out.
-pub(crate) fn object(info: &KindInfo, stored: &Stored) -> Object {
-    Object {
-        number: info.number,
-        bytes: stored.bytes.clone(),
-    }
+pub(crate) fn object(info: &Resource, stored: &Stored) -> Result<Object> {
+    Ok(Object {
+        number: info.arm(),
+        bytes: strategy::shown(info, &stored.bytes, stored.revision)?,
+    })
 }
 
 /// The key that a token continues after; it must be of the kind that is listed.
@@ -214,7 +221,7 @@ fn token(asked: &ListRequest, revision: i64, key: &Key) -> String {
 }
 
 /// Cuts the page where its message would become too large.
-fn response(info: &KindInfo, asked: &ListRequest, page: Page) -> ListResponse {
+fn response(info: &Resource, asked: &ListRequest, page: Page) -> Result<ListResponse> {
     let mut bytes = 0;
     let fits = page.items.iter().take_while(|(_, stored)| {
         let fits = bytes < MAX_PAGE_BYTES;
@@ -230,17 +237,17 @@ fn response(info: &KindInfo, asked: &ListRequest, page: Page) -> ListResponse {
         page.next
     };
     let r#continue = next.map(|key| token(asked, page.revision, &key));
-    ListResponse {
+    Ok(ListResponse {
         items: page.items[..count]
             .iter()
             .map(|(_, stored)| object(info, stored))
-            .collect(),
+            .collect::<Result<_>>()?,
         revision: page.revision,
         r#continue: r#continue.unwrap_or_default(),
         remaining: page
             .remaining
             .map_or(0, |remaining| (remaining + left_out) as i64),
-    }
+    })
 }
 
 /// A later page whose revision is gone says what to do.

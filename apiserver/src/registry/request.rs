@@ -71,7 +71,7 @@ pub(crate) fn labels(text: &str) -> Result<LabelSelector> {
 
 /// A field selector for a kind; an error is the caller's.
 pub(crate) fn fields(info: &KindInfo, text: &str) -> Result<FieldSelector> {
-    FieldSelector::parse_for(info.number, bounded("field_selector", text)?)
+    FieldSelector::parse_for_kind(info, bounded("field_selector", text)?)
         .map_err(|error| errors::bad_request(format!("field_selector: {error}")))
 }
 
@@ -86,6 +86,14 @@ pub(crate) fn unknown(field_validation: &str) -> Result<Unknown> {
             shown(other)
         ))),
     }
+}
+
+/// As [`unknown`]; what the schema of a custom kind does not have is dropped unless the request says otherwise.
+pub(crate) fn unknown_to(info: &KindInfo, field_validation: &str) -> Result<Unknown> {
+    if info.is_custom() && field_validation.is_empty() {
+        return Ok(Unknown::Ignore);
+    }
+    unknown(field_validation)
 }
 
 fn bounded<'a>(field: &str, text: &'a str) -> Result<&'a str> {

@@ -1,15 +1,17 @@
 //! apimachinery's rules for each kind, as the registry asks for them, and what is checked before them: size, and bytes
 //! that the schema does not know.
 
+use super::Resource;
 use super::errors::{self, Result};
 use crate::limits::MAX_OBJECT_BYTES;
-use apimachinery::json::{self, Faults};
+use apimachinery::json::{self, Faults, Unknown};
 use apimachinery::kinds::KindInfo;
 use apimachinery::status::FieldError;
 use apimachinery::strategy::{self, Rejection, Stamp};
 use bytes::Bytes;
 use proto::api::autoscaling::v1::Scale;
 use proto::meta::v1::Status;
+use storage::store::Revision;
 
 pub(crate) use apimachinery::strategy::Subresource as Part;
 
@@ -17,6 +19,10 @@ pub(crate) use apimachinery::strategy::Subresource as Part;
 pub(crate) fn check_sent(number: u32, value: &Bytes) -> Result<()> {
     check_size(value)?;
     let unknown = json::check_wire(number, value).map_err(|faults| unreadable(&faults))?;
+    no_unknown(&unknown)
+}
+
+fn no_unknown(unknown: &[String]) -> Result<()> {
     if unknown.is_empty() {
         return Ok(());
     }
@@ -52,28 +58,70 @@ pub(crate) fn unreadable(faults: &Faults) -> Box<Status> {
 }
 
 /// The new object as it is stored: stamped, with its defaults, checked.
-pub(crate) fn create(info: &KindInfo, sent: &Bytes, stamp: Stamp<'_>) -> Result<Bytes> {
-    let value = strategy::admit_create(info.number, sent, stamp).map_err(|rejection| refused(&rejection))?;
+pub(crate) fn create(info: &Resource, sent: &Bytes, stamp: Stamp<'_>) -> Result<Bytes> {
+    let value = match &info.custom {
+        Some(version) => version.create(sent, stamp),
+        None => strategy::admit_create(info.number, sent, stamp),
+    };
+    let value = value.map_err(|rejection| refused(&rejection))?;
     check_size(&value)?;
     Ok(value)
 }
 
 /// The changed object as it is stored: `part` of `new` over `old`, with its defaults, checked.
-pub(crate) fn update(info: &KindInfo, old: &Bytes, new: &Bytes, part: Part) -> Result<Bytes> {
-    let admitted =
-        strategy::admit_update(info.number, old, new, part).map_err(|rejection| refused(&rejection))?;
+pub(crate) fn update(info: &Resource, old: &Bytes, new: &Bytes, part: Part) -> Result<Bytes> {
+    let admitted = match &info.custom {
+        Some(version) => version.update(old, new, part),
+        None => strategy::admit_update(info.number, old, new, part),
+    };
+    let admitted = admitted.map_err(|rejection| refused(&rejection))?;
     check_size(&admitted.bytes)?;
     Ok(admitted.bytes)
 }
 
 /// An object's scale.
-pub(crate) fn scale_of(info: &KindInfo, object: &Bytes) -> Result<Scale> {
-    strategy::scale_of(info.number, object).map_err(|rejection| refused(&rejection))
+pub(crate) fn scale_of(info: &Resource, object: &Bytes) -> Result<Scale> {
+    let scale = match &info.custom {
+        Some(version) => version.scale_of(object),
+        None => strategy::scale_of(info.number, object),
+    };
+    scale.map_err(|rejection| refused(&rejection))
 }
 
 /// The object with as many replicas as `scale` wants.
-pub(crate) fn with_scale(info: &KindInfo, object: &Bytes, scale: &Scale) -> Result<Bytes> {
-    strategy::with_scale(info.number, object, scale).map_err(|rejection| refused(&rejection))
+pub(crate) fn with_scale(info: &Resource, object: &Bytes, scale: &Scale) -> Result<Bytes> {
+    let scaled = match &info.custom {
+        Some(version) => version.with_scale(object, scale),
+        None => strategy::with_scale(info.number, object, scale),
+    };
+    scaled.map_err(|rejection| refused(&rejection))
+}
+
+/// A stored object as the version that was asked for shows it.
+pub(crate) fn shown(info: &Resource, stored: &Bytes, revision: Revision) -> Result<Bytes> {
+    match &info.custom {
+        Some(version) => version
+            .show(stored, revision)
+            .map_err(|rejection| refused(&rejection)),
+        None => Ok(stored.clone()),
+    }
+}
+
+/// What a writer is told about fields that a custom kind's schema does not have, or the refusal of them.
+pub(crate) fn check_fields(info: &Resource, sent: &Bytes, unknown: Unknown) -> Result<Vec<String>> {
+    let Some(version) = info.custom.as_ref().filter(|_| unknown != Unknown::Ignore) else {
+        return Ok(Vec::new());
+    };
+    let found = version
+        .unknown_fields(sent)
+        .map_err(|rejection| refused(&rejection))?;
+    if unknown == Unknown::Warn {
+        return Ok(found
+            .iter()
+            .map(|path| format!("unknown field {path:?}"))
+            .collect());
+    }
+    no_unknown(&found).map(|()| Vec::new())
 }
 
 /// How many seconds an object gets to end.

@@ -1,5 +1,6 @@
 //! What an update makes of an object: the new spec over the old, its status alone, or a namespace's finalizers. Pure.
 
+use super::Resource;
 use super::deletion;
 use super::errors::{self, Result};
 use super::metadata;
@@ -63,7 +64,7 @@ impl Subresource {
 
 /// What becomes of `current` when the client's `new` is written to it.
 pub(crate) fn plan(
-    info: &KindInfo,
+    info: &Resource,
     part: Subresource,
     new: &Bytes,
     current: Option<&Versioned>,
@@ -79,7 +80,7 @@ pub(crate) fn plan(
 
 /// What becomes of `current` when an apply led to `new` and to these managers. `entries` are those of `current`.
 pub(crate) fn applied(
-    info: &KindInfo,
+    info: &Resource,
     part: Subresource,
     new: &Bytes,
     current: &Versioned,
@@ -91,7 +92,7 @@ pub(crate) fn applied(
 }
 
 /// The part of `new` over `current`, checked.
-fn admit(info: &KindInfo, part: Subresource, new: &Bytes, current: &Versioned) -> Result<Bytes> {
+fn admit(info: &Resource, part: Subresource, new: &Bytes, current: &Versioned) -> Result<Bytes> {
     let (sent, old) = (metadata::view(new)?, metadata::view(&current.value)?);
     metadata::check_current(info, &sent, &old, current.revision)?;
     let next = match (part, info.number) {

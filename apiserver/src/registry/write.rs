@@ -13,8 +13,9 @@ use super::patch::Patch;
 use super::plan::{Answer, Plan, Prepared, Warnings};
 use super::tracking::{self, Author};
 use super::update::{self, Subresource};
-use super::{Registry, delete, deletion, metadata, patch, pod, request, strategy};
+use super::{Registry, Resource, delete, deletion, metadata, patch, pod, read, request, strategy};
 use crate::admission;
+use crate::custom;
 use crate::limits::{MAX_APPLY_ATTEMPTS, MAX_NAME_ATTEMPTS};
 use crate::metrics::Verb;
 use apimachinery::kinds::{self, KindInfo};
@@ -25,6 +26,7 @@ use prost::Message;
 use proto::api::autoscaling::v1::Scale;
 use proto::api::core::v1::{Namespace, Pod};
 use proto::api::scheduling::v1::PriorityClass;
+use proto::apiextensions::v1::CustomResourceDefinition;
 use proto::meta::v1::Status;
 use proto::orrery::v1::patch_request::Type;
 use proto::orrery::v1::{
@@ -65,11 +67,20 @@ impl Operation {
     pub(crate) fn kind(&self) -> Option<&'static KindInfo> {
         match self {
             Self::Create(create) => request::kind_of(create.object.as_ref()).ok(),
-            Self::Update(update) => update_kind(update).ok(),
+            Self::Update(update) => match &update.object {
+                Some(object) if object.number == Scale::NUMBER => request::kind(&update.kind).ok(),
+                object => request::kind_of(object.as_ref()).ok(),
+            },
             Self::Patch(patch) => request::kind(&patch.kind).ok(),
             Self::Delete(delete) => request::kind(&delete.kind).ok(),
             Self::Bind(_) => Some(kinds::of::<Pod>()),
         }
+    }
+
+    /// Whether a CustomResourceDefinition is written.
+    pub(crate) fn writes_definition(&self) -> bool {
+        self.kind()
+            .is_some_and(|info| info.number == CustomResourceDefinition::NUMBER)
     }
 
     /// Whether the server draws the object's name.
@@ -156,6 +167,10 @@ impl Registry {
         } else {
             1
         };
+        let _definitions = match operation.writes_definition() {
+            true => Some(self.definitions.lock().await),
+            false => None,
+        };
         let mut attempt = 1;
         loop {
             self.catch_up().await?;
@@ -169,7 +184,7 @@ impl Registry {
                     return Ok(Written {
                         object: answer(&prepared, &outcome)?,
                         effect: outcome.effect,
-                        warnings: prepared.warnings.take(),
+                        warnings: deprecated(&prepared.info, prepared.warnings.take()),
                     });
                 }
             }
@@ -187,48 +202,60 @@ impl Registry {
             return Err(errors::bad_request("cause must be a revision: 0 or more"));
         }
         let prepared = match operation {
-            Operation::Create(asked) => {
-                let author = self.author(caller, &asked.field_manager)?;
-                self.prepare_create(asked, &author).await
-            }
-            Operation::Update(asked) => prepare_update(asked, self.author(caller, &asked.field_manager)?),
+            Operation::Create(asked) => self.prepare_create(caller, asked).await,
+            Operation::Update(asked) => self.prepare_update(caller, asked),
             Operation::Patch(asked) if asked.r#type() == Type::Apply => {
-                let author = self.author(caller, &asked.field_manager)?;
-                self.prepare_apply(asked, author).await
+                self.prepare_apply(caller, asked).await
             }
-            Operation::Patch(asked) => prepare_patch(asked, self.author(caller, &asked.field_manager)?),
+            Operation::Patch(asked) => self.prepare_patch(caller, asked),
             Operation::Delete(asked) => self.prepare_delete(asked),
             Operation::Bind(asked) => self.prepare_bind(asked),
         }?;
+        if prepared.info.number == CustomResourceDefinition::NUMBER {
+            let all = self.served().definitions().to_vec();
+            return Ok(Prepared {
+                cause,
+                plan: custom::admission::with_rules(prepared.plan, all, self.now()),
+                ..prepared
+            });
+        }
         Ok(Prepared { cause, ..prepared })
     }
 
-    /// Who writes, to a kind that the `.proto` files describe.
-    fn author(&self, caller: &Caller, field_manager: &str) -> Result<Author> {
-        Author::new(caller, field_manager, self.now(), None)
+    /// Who writes to a kind.
+    fn author(&self, caller: &Caller, info: &Resource, field_manager: &str) -> Result<Author> {
+        let schema = info.custom.as_ref().and_then(|version| version.merges.clone());
+        Author::new(caller, field_manager, self.now(), schema)
     }
 
-    async fn prepare_create(&self, asked: &CreateRequest, author: &Author) -> Result<Prepared> {
-        let info = request::kind_of(asked.object.as_ref())?;
+    async fn prepare_create(&self, caller: &Caller, asked: &CreateRequest) -> Result<Prepared> {
+        let info = self.kind_of(asked.object.as_ref())?;
+        let author = self.author(caller, &info, &asked.field_manager)?;
         let sent = asked
             .object
             .as_ref()
             .map(|object| object.bytes.clone())
             .unwrap_or_default();
-        let mut new = self.new_object(info, &sent).await?;
-        new.value = tracking::created(info, new.value, &new.managers, author)?;
+        let mut new = self.new_object(&info, &sent).await?;
+        let warnings =
+            strategy::check_fields(&info, &sent, request::unknown_to(&info, &asked.field_validation)?)?;
+        new.value = tracking::created(&info, new.value, &new.managers, &author)?;
         Ok(Prepared {
             dry_run: asked.dry_run,
+            warnings: warnings.into(),
             ..prepared(
-                info,
+                info.clone(),
                 Key::new(&info.resource(), &new.namespace, &new.name),
-                create::plan(info, &new),
+                create::plan(info.info, &new),
             )
         })
     }
 
     /// A new object, admitted.
-    async fn new_object(&self, info: &'static KindInfo, sent: &Bytes) -> Result<New> {
+    async fn new_object(&self, info: &Resource, sent: &Bytes) -> Result<New> {
+        if info.custom.as_ref().is_some_and(|version| version.is_terminating) {
+            return Err(errors::terminating());
+        }
         let classes = match info.number {
             Pod::NUMBER => self.all::<PriorityClass>(None).await?,
             _ => Vec::new(),
@@ -248,40 +275,117 @@ impl Registry {
         Ok(new)
     }
 
-    async fn prepare_apply(&self, asked: &PatchRequest, author: Author) -> Result<Prepared> {
+    async fn prepare_apply(&self, caller: &Caller, asked: &PatchRequest) -> Result<Prepared> {
         if asked.field_manager.is_empty() {
             return Err(errors::bad_request("fieldManager is required for apply patch"));
         }
-        let info = request::kind(&asked.kind)?;
-        let part = Subresource::parse(info, &asked.subresource)?;
-        let key = request::key(info, &asked.namespace, &asked.name)?;
-        let namespace = metadata::settled(info, &asked.namespace);
-        let config = Config::read(info, part, (namespace, &asked.name), &asked.patch, &author)?;
+        let info = self.kind(&asked.kind)?;
+        let author = self.author(caller, &info, &asked.field_manager)?;
+        let part = Subresource::parse(&info, &asked.subresource)?;
+        let key = request::key(&info, &asked.namespace, &asked.name)?;
+        let namespace = metadata::settled(&info, &asked.namespace);
+        let config = Config::read(&info, part, (namespace, &asked.name), &asked.patch, &author)?;
         let new = if part == Subresource::Main && self.cache().get(&key).is_none() {
-            config.check_creates(info)?;
-            let new = self.new_object(info, &config.bytes).await?;
-            Some(apply::born(info, new, &config, &author)?)
+            config.check_creates(&info)?;
+            let new = self.new_object(&info, &config.bytes).await?;
+            Some(apply::born(&info, new, &config, &author)?)
         } else {
             None
+        };
+        let warnings = match part {
+            Subresource::Main => strategy::check_fields(
+                &info,
+                &config.bytes,
+                request::unknown_to(&info, &asked.field_validation)?,
+            )?,
+            _ => Vec::new(),
         };
         Ok(Prepared {
             dry_run: asked.dry_run,
             answer: answers_with(part),
+            warnings: warnings.into(),
             ..prepared(
-                info,
+                info.clone(),
                 key,
                 apply::plan(info, part, config, new, asked.force, author),
             )
         })
     }
 
+    fn prepare_update(&self, caller: &Caller, asked: &UpdateRequest) -> Result<Prepared> {
+        // The kind is the object's own, or for a Scale the one that the request names.
+        let info = match &asked.object {
+            Some(object) if object.number == Scale::NUMBER => self.kind(&asked.kind),
+            object => self.kind_of(object.as_ref()),
+        }?;
+        let author = self.author(caller, &info, &asked.field_manager)?;
+        let part = Subresource::parse(&info, &asked.subresource)?;
+        let sent = asked.object.clone().unwrap_or_default();
+        if (part == Subresource::Scale) != (sent.number == Scale::NUMBER) {
+            return Err(errors::bad_request(
+                "a Scale, and nothing else, is written to the subresource \"scale\"",
+            ));
+        }
+        strategy::check_sent(sent.number, &sent.bytes)?;
+        if part == Subresource::Scale {
+            let scale = Scale::decode(sent.bytes).map_err(|error| errors::bad_request(error.to_string()))?;
+            let key = request::key(&info, &scale.meta().namespace, &scale.meta().name)?;
+            let kind = info.clone();
+            let plan: Plan = Box::new(move |current| match current {
+                None => Err(errors::not_found(&kind, &scale.meta().name)),
+                Some(current) => patch::rescale(&kind, &scale, current, &author),
+            });
+            return Ok(Prepared {
+                dry_run: asked.dry_run,
+                answer: Answer::Scale,
+                ..prepared(info, key, plan)
+            });
+        }
+        let warnings = strategy::check_fields(
+            &info,
+            &sent.bytes,
+            request::unknown_to(&info, &asked.field_validation)?,
+        )?;
+        let new = metadata::settle(&info, &sent.bytes)?;
+        let meta = metadata::view(&new)?;
+        let key = request::key(&info, meta.namespace, meta.name)?;
+        let kind = info.clone();
+        let plan: Plan = Box::new(move |current| update::plan(&kind, part, &new, current, &author));
+        Ok(Prepared {
+            dry_run: asked.dry_run,
+            warnings: warnings.into(),
+            ..prepared(info, key, plan)
+        })
+    }
+
+    fn prepare_patch(&self, caller: &Caller, asked: &PatchRequest) -> Result<Prepared> {
+        let info = self.kind(&asked.kind)?;
+        let author = self.author(caller, &info, &asked.field_manager)?;
+        let part = Subresource::parse(&info, &asked.subresource)?;
+        let key = request::key(&info, &asked.namespace, &asked.name)?;
+        let warnings = Warnings::default();
+        let patch = Patch {
+            form: asked.r#type(),
+            text: asked.patch.clone(),
+            unknown: request::unknown_to(&info, &asked.field_validation)?,
+            warnings: warnings.clone(),
+        };
+        let plan = patch::plan(info.clone(), part, asked.name.clone(), patch, author)?;
+        Ok(Prepared {
+            dry_run: asked.dry_run,
+            answer: answers_with(part),
+            warnings,
+            ..prepared(info, key, plan)
+        })
+    }
+
     fn prepare_delete(&self, asked: &DeleteRequest) -> Result<Prepared> {
-        let info = request::kind(&asked.kind)?;
-        let key = request::key(info, &asked.namespace, &asked.name)?;
+        let info = self.kind(&asked.kind)?;
+        let key = request::key(&info, &asked.namespace, &asked.name)?;
         let options = asked.options.clone().unwrap_or_default();
         deletion::validate_options(&options)?;
         let dry_run = deletion::is_dry_run(&options);
-        let plan = delete::plan(info, asked.name.clone(), options, self.now());
+        let plan = delete::plan(info.info, asked.name.clone(), options, self.now());
         Ok(Prepared {
             dry_run,
             ..prepared(info, key, plan)
@@ -303,7 +407,7 @@ impl Registry {
             pod::bind(info, &mut pod, &asked.uid, &asked.node, now)?;
             Ok(Desired::Put(pod.encode_to_vec().into()))
         });
-        Ok(prepared(info, key, plan))
+        Ok(prepared(info.into(), key, plan))
     }
 
     fn namespace(&self, name: &str) -> Result<Option<Namespace>> {
@@ -316,7 +420,7 @@ impl Registry {
 }
 
 /// The usual: an operation on one object that answers with it.
-pub(crate) fn prepared(info: &'static KindInfo, key: Key, plan: Plan) -> Prepared {
+pub(crate) fn prepared(info: Resource, key: Key, plan: Plan) -> Prepared {
     Prepared {
         info,
         key,
@@ -328,65 +432,10 @@ pub(crate) fn prepared(info: &'static KindInfo, key: Key, plan: Plan) -> Prepare
     }
 }
 
-/// The kind that an update writes: the object's own, or for a Scale the one that the request names.
-fn update_kind(asked: &UpdateRequest) -> Result<&'static KindInfo> {
-    match &asked.object {
-        Some(object) if object.number == Scale::NUMBER => request::kind(&asked.kind),
-        object => request::kind_of(object.as_ref()),
-    }
-}
-
-fn prepare_update(asked: &UpdateRequest, author: Author) -> Result<Prepared> {
-    let info = update_kind(asked)?;
-    let part = Subresource::parse(info, &asked.subresource)?;
-    let sent = asked.object.clone().unwrap_or_default();
-    if (part == Subresource::Scale) != (sent.number == Scale::NUMBER) {
-        return Err(errors::bad_request(
-            "a Scale, and nothing else, is written to the subresource \"scale\"",
-        ));
-    }
-    strategy::check_sent(sent.number, &sent.bytes)?;
-    if part == Subresource::Scale {
-        let scale = Scale::decode(sent.bytes).map_err(|error| errors::bad_request(error.to_string()))?;
-        let key = request::key(info, &scale.meta().namespace, &scale.meta().name)?;
-        let plan: Plan = Box::new(move |current| match current {
-            None => Err(errors::not_found(info, &scale.meta().name)),
-            Some(current) => patch::rescale(info, &scale, current, &author),
-        });
-        return Ok(Prepared {
-            dry_run: asked.dry_run,
-            answer: Answer::Scale,
-            ..prepared(info, key, plan)
-        });
-    }
-    let new = metadata::settle(info, &sent.bytes)?;
-    let meta = metadata::view(&new)?;
-    let key = request::key(info, meta.namespace, meta.name)?;
-    let plan: Plan = Box::new(move |current| update::plan(info, part, &new, current, &author));
-    Ok(Prepared {
-        dry_run: asked.dry_run,
-        ..prepared(info, key, plan)
-    })
-}
-
-fn prepare_patch(asked: &PatchRequest, author: Author) -> Result<Prepared> {
-    let info = request::kind(&asked.kind)?;
-    let part = Subresource::parse(info, &asked.subresource)?;
-    let key = request::key(info, &asked.namespace, &asked.name)?;
-    let warnings = Warnings::default();
-    let patch = Patch {
-        form: asked.r#type(),
-        text: asked.patch.clone(),
-        unknown: request::unknown(&asked.field_validation)?,
-        warnings: warnings.clone(),
-    };
-    let plan = patch::plan(info, part, asked.name.clone(), patch, author)?;
-    Ok(Prepared {
-        dry_run: asked.dry_run,
-        answer: answers_with(part),
-        warnings,
-        ..prepared(info, key, plan)
-    })
+/// The warnings of a write to a version that is on its way out begin with that.
+fn deprecated(info: &Resource, mut warnings: Vec<String>) -> Vec<String> {
+    warnings.splice(0..0, info.deprecation().map(ToOwned::to_owned));
+    warnings
 }
 
 /// What a write to a part of an object is answered with.
@@ -399,7 +448,7 @@ fn answers_with(part: Subresource) -> Answer {
 
 /// What a client gets for an outcome.
 pub(crate) fn answer(prepared: &Prepared, outcome: &Outcome) -> Result<Object> {
-    let info = prepared.info;
+    let info = &prepared.info;
     let Some(stored) = &outcome.object else {
         return Err(errors::internal(format!(
             "a {} was written and is nowhere",
@@ -410,10 +459,7 @@ pub(crate) fn answer(prepared: &Prepared, outcome: &Outcome) -> Result<Object> {
         let scale = strategy::scale_of(info, &stored.bytes)?;
         return Ok(Object::encode_from(&scale));
     }
-    Ok(Object {
-        number: info.number,
-        bytes: stored.bytes.clone(),
-    })
+    read::object(info, stored)
 }
 
 /// Whether a write failed because its name is taken.

@@ -4,6 +4,7 @@
 mod events;
 
 use crate::admission::namespace::SYSTEM_NAMESPACES;
+use crate::custom;
 use crate::registry::Registry;
 use apimachinery::status::Reason;
 use component_base::clock::Clock;
@@ -51,6 +52,7 @@ pub(crate) async fn bootstrap(registry: &Registry) -> anyhow::Result<()> {
 pub(crate) struct Tasks {
     _events: AbortOnDropHandle<()>,
     _progress: AbortOnDropHandle<()>,
+    _definitions: AbortOnDropHandle<()>,
 }
 
 impl Tasks {
@@ -62,10 +64,12 @@ impl Tasks {
         event_ttl: Duration,
     ) -> Self {
         let expire = events::expire(registry.clone(), clock.clone(), event_ttl);
+        let definitions = custom::upkeep::run(registry.clone(), clock.clone(), Caller::new(ACTOR));
         let tell = tell_revision(registry.clone(), progress.clone(), clock.clone());
         Self {
             _events: AbortOnDropHandle::new(tokio::spawn(expire)),
             _progress: AbortOnDropHandle::new(tokio::spawn(tell)),
+            _definitions: AbortOnDropHandle::new(tokio::spawn(definitions)),
         }
     }
 }
