@@ -14,10 +14,12 @@ use proto::Kind;
 use proto::apiextensions::v1::CustomResourceDefinition;
 use proto::meta::v1::Status;
 use proto::orrery::v1::patch_request::Type;
-use proto::orrery::v1::{DeleteCollectionRequest, PatchRequest, WatchRequest, WatchTarget};
+use proto::orrery::v1::{DeleteCollectionRequest, PatchRequest};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
+use storage::Target;
+use storage::watch::WatchOptions;
 
 /// How often a kind that is being emptied is looked at: its objects may have finalizers that others take away.
 const CLEANUP_PERIOD: Duration = Duration::from_millis(100);
@@ -27,15 +29,13 @@ const RETRY_DELAY: Duration = Duration::from_secs(1);
 /// Runs until it is dropped.
 pub(crate) async fn run(registry: Arc<Registry>, clock: Clock, caller: Caller) {
     loop {
-        let target = WatchTarget {
-            kind: kinds::of::<CustomResourceDefinition>().resource(),
-            ..WatchTarget::default()
+        // Not by way of the registry, which counts what clients do.
+        let watch = WatchOptions {
+            targets: vec![Target::all(kinds::of::<CustomResourceDefinition>())],
+            after: None,
+            bookmarks: false,
         };
-        let watch = WatchRequest {
-            targets: vec![target],
-            ..WatchRequest::default()
-        };
-        if let Ok(mut events) = registry.watch(watch).await {
+        if let Ok(mut events) = registry.cache().watch(watch).await {
             loop {
                 let cleaning = sweep(&registry, &caller).await;
                 let next = if cleaning {

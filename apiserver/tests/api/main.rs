@@ -2,6 +2,7 @@
 
 mod apply;
 mod batch;
+mod custom;
 mod errors;
 mod eviction;
 mod faults;
