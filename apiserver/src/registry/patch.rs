@@ -40,13 +40,6 @@ pub(crate) fn plan(
     patch: Patch,
     author: Author,
 ) -> Result<Plan> {
-    if patch.form == Type::StrategicMerge && info.is_custom() {
-        return Err(errors::unsupported_media_type(&[
-            "application/json-patch+json",
-            "application/merge-patch+json",
-            "application/apply-patch+yaml",
-        ]));
-    }
     if !matches!(patch.form, Type::Json | Type::Merge | Type::StrategicMerge) {
         return Err(errors::bad_request(
             "type must be JSON, MERGE, STRATEGIC_MERGE or APPLY",
@@ -123,7 +116,7 @@ fn patched(number: u32, before: &Bytes, sent: &Patch) -> Result<Bytes> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use apimachinery::kinds::{self, custom};
+    use apimachinery::kinds::{self, KindInfo, custom};
     use proto::api::core::v1::Pod;
     use proto::apiextensions::v1::{
         CustomResourceDefinition, CustomResourceDefinitionNames, CustomResourceDefinitionSpec,
@@ -152,7 +145,7 @@ mod tests {
             ..CustomResourceDefinition::default()
         };
         let widget = custom::row(&definition, &version).unwrap();
-        let try_plan = |info, form| {
+        let try_plan = |info: &'static KindInfo, form| {
             let author = Author::for_test("tests");
             let patch = Patch {
                 form,
@@ -160,7 +153,7 @@ mod tests {
                 unknown: Unknown::Strict,
                 warnings: Warnings::default(),
             };
-            let planned = plan(info, Subresource::Main, "a".into(), patch, author);
+            let planned = plan(info.into(), Subresource::Main, "a".into(), patch, author);
             planned.err().map(|status| status.code)
         };
         assert_eq!(try_plan(widget, Type::StrategicMerge), Some(415));

@@ -198,7 +198,10 @@ mod tests {
         let meta = deployment.metadata.clone().unwrap_or_default();
         let status = deployment.status.take();
         let sent = deployment.encode_to_vec().into();
-        let stored = strategy::create(kinds::of::<Deployment>(), &sent, &mut |m| *m = meta.clone()).unwrap();
+        let stored = strategy::create(&kinds::of::<Deployment>().into(), &sent, &mut |m| {
+            *m = meta.clone()
+        })
+        .unwrap();
         let mut deployment: Deployment = decode_stored(&stored).unwrap();
         deployment.status = status;
         deployment.encode_to_vec().into()
@@ -210,7 +213,7 @@ mod tests {
             revision: 7,
         };
         plan(
-            kinds::of::<Deployment>(),
+            &kinds::of::<Deployment>().into(),
             part,
             new,
             Some(&current),
