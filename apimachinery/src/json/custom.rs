@@ -137,8 +137,11 @@ fn from_value(value: &Value, unknown: Unknown) -> Result<(Bytes, Vec<Fault>), Fa
         Some(meta) => match metadata().from_value(meta, unknown) {
             Ok((bytes, found)) => {
                 warnings.extend(found.into_iter().map(below));
-                let decoded = proto::meta::v1::ObjectMeta::decode(bytes);
-                object.metadata = Some(decoded.expect("what was read is canonical"));
+                // Empty metadata, which is always printed, is none, as in every other kind.
+                if !bytes.is_empty() {
+                    let decoded = proto::meta::v1::ObjectMeta::decode(bytes);
+                    object.metadata = Some(decoded.expect("what was read is canonical"));
+                }
             }
             Err(found) => faults.extend(found.0.into_iter().map(below)),
         },
@@ -364,6 +367,7 @@ mod tests {
                 to_value(NUMBER, &read.bytes).unwrap(),
                 json!({"apiVersion": "", "kind": "", "metadata": {}})
             );
+            assert_eq!(read.bytes, "");
         }
     }
 
