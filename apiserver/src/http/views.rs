@@ -3,6 +3,7 @@
 //! A patch is made for the form that its author sees. So the view is read, patched and written back, a few times where
 //! others write too.
 
+use super::body;
 use super::call::Call;
 use crate::registry::errors::{self, Result};
 use crate::registry::{Resource, Written};
@@ -54,6 +55,7 @@ pub(crate) async fn patch(call: &Call, view: &'static View, asked: PatchRequest)
         return apply(call, view, asked).await;
     }
     let registry = &call.api.registry;
+    let unknown = body::validation(call)?;
     let mut tries = 1;
     loop {
         let before = registry
@@ -70,16 +72,21 @@ pub(crate) async fn patch(call: &Call, view: &'static View, asked: PatchRequest)
         // A patch that says which version it is for means that one only.
         let version = |object: &Value| object["metadata"]["resourceVersion"].clone();
         let is_for_any = version(&before) == version(&after);
-        let written = registry
-            .update(&call.caller(), update(&call.resource, &after, &asked)?)
-            .await;
+        let (after, warnings) = read(&after, view, unknown)?;
+        let after = stored(&call.resource, after)?;
+        let written = registry.update(&call.caller(), update(after, &asked)).await;
         match written {
             Err(status)
                 if is_for_any && tries < MAX_TRIES && Reason::of(&status) == Some(Reason::Conflict) =>
             {
                 tries += 1;
             }
-            written => return written,
+            written => {
+                return written.map(|written| Written {
+                    warnings: [warnings, written.warnings].concat(),
+                    ..written
+                });
+            }
         }
     }
 }
@@ -88,14 +95,18 @@ pub(crate) async fn patch(call: &Call, view: &'static View, asked: PatchRequest)
 async fn apply(call: &Call, view: &'static View, asked: PatchRequest) -> Result<Written> {
     let wanted: Value =
         serde_json::from_str(&asked.patch).map_err(|error| errors::bad_request(error.to_string()))?;
-    let sent = read(&wanted, view)?;
+    let (sent, warnings) = read(&wanted, view, body::validation(call)?)?;
     let mut wanted = tree(&stored(&call.resource, sent)?)?;
     said(&mut wanted, asked.subresource == "status");
     let asked = PatchRequest {
         patch: wanted.to_string(),
         ..asked
     };
-    call.api.registry.patch(&call.caller(), asked).await
+    let written = call.api.registry.patch(&call.caller(), asked).await?;
+    Ok(Written {
+        warnings: [warnings, written.warnings].concat(),
+        ..written
+    })
 }
 
 /// Leaves out of an object's JSON what it prints only because JSON always does: who applies it would own it.
@@ -127,27 +138,27 @@ fn patched(before: &Value, asked: &PatchRequest, view: &View) -> Result<Value> {
     .map_err(|error| Box::new(error.to_status()))
 }
 
-fn update(resource: &Resource, after: &Value, asked: &PatchRequest) -> Result<UpdateRequest> {
-    let view = resource
-        .view
-        .ok_or_else(|| errors::internal("a kind that is stored is patched as it is"))?;
-    Ok(UpdateRequest {
-        object: Some(stored(resource, read(after, view)?)?),
+fn update(after: Object, asked: &PatchRequest) -> UpdateRequest {
+    UpdateRequest {
+        object: Some(after),
         subresource: asked.subresource.clone(),
         kind: asked.kind.clone(),
         dry_run: asked.dry_run,
         field_manager: asked.field_manager.clone(),
         field_validation: asked.field_validation.clone(),
-    })
+    }
 }
 
-fn read(value: &Value, view: &View) -> Result<Object> {
-    let decoded = json::from_value_as(view.info.number, value, Unknown::Strict)
+/// Reads an object of the view, and what its writer should know.
+fn read(value: &Value, view: &View, unknown: Unknown) -> Result<(Object, Vec<String>)> {
+    let decoded = json::from_value_as(view.info.number, value, unknown)
         .map_err(|faults| errors::bad_request(faults.to_string()))?;
-    Ok(Object {
+    let warnings = decoded.warnings.iter().map(ToString::to_string).collect();
+    let object = Object {
         number: view.info.number,
         bytes: decoded.bytes,
-    })
+    };
+    Ok((object, warnings))
 }
 
 fn tree(object: &Object) -> Result<Value> {
