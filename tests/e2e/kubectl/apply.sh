@@ -46,7 +46,7 @@ expect "apply --prune deletes what is no longer there" 'configmap/gone pruned' b
   kubectl apply -f '$WORK/kept.yaml' --prune -l set=prune --prune-allowlist=core/v1/ConfigMap"
 expect "apply -k builds and applies an overlay" 'deployment.apps/prod-greeter created' kubectl apply -k examples/kustomize/production
 expect "get -k finds it again" 'prod-greeter' kubectl get -k examples/kustomize/production
-expect "delete -k takes it away" 'deleted' kubectl delete -k examples/kustomize/production
+expect "delete -k takes it away" 'deleted' kubectl delete -k examples/kustomize/production --ignore-not-found
 
 kubectl create configmap settings --from-literal=level=info >/dev/null
 expect "replace" 'configmap/settings replaced' bash -c "kubectl get configmap settings -o yaml | sed 's/level: info/level: debug/' | kubectl replace -f -"
@@ -63,7 +63,7 @@ equal "both did what they say" '{"level":"warn"}' kubectl get configmap settings
 expect "patch that changes nothing" 'patched \(no change\)' kubectl patch configmap settings --type=merge -p '{"data":{"level":"warn"}}'
 expect "patch (strategic) merges containers by name" 'deployment.apps/web patched' kubectl patch deployment web -p '{"spec":{"template":{"spec":{"containers":[{"name":"side","image":"side:1"}]}}}}'
 equal "the other container is still there" "side web" bash -c "kubectl get deployment web -o 'jsonpath={.spec.template.spec.containers[*].name}' | tr ' ' '\n' | sort | xargs"
-expect "patch of a subresource" 'deployment.apps/web patched' kubectl patch deployment web --subresource=scale --type=merge -p '{"spec":{"replicas":1}}'
+expect "patch of a subresource" 'scale.autoscaling/web patched' kubectl patch deployment web --subresource=scale --type=merge -p '{"spec":{"replicas":1}}'
 expect "label" 'configmap/settings labeled' kubectl label configmap settings tier=back
 refuse "label does not overwrite by accident" "already has a value" kubectl label configmap settings tier=front
 expect "label --overwrite" 'configmap/settings labeled' kubectl label --overwrite configmap settings tier=front

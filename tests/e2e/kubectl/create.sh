@@ -1,7 +1,7 @@
 # Making things without a manifest: create, run, expose, autoscale, set.
 own_namespace
 equal "create deployment" "deployment.apps/web created" kubectl create deployment web --image=nginx:1.27 --port=80 --replicas=2
-refuse "create of what is there" 'AlreadyExists' kubectl create deployment web --image=nginx:1.27
+refuse "create of what is there" 'already exists' kubectl create deployment web --image=nginx:1.27
 equal "create job" "job.batch/once created" kubectl create job once --image=busybox -- date
 equal "create cronjob" "cronjob.batch/often created" kubectl create cronjob often --image=busybox '--schedule=*/5 * * * *' -- date
 equal "create job --from a cronjob" "job.batch/now created" kubectl create job now --from=cronjob/often

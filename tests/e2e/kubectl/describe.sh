@@ -72,7 +72,7 @@ expect "describe poddisruptionbudget" '^Min available: +2' kubectl describe pdb 
 expect "describe statefulset" '^Pod Management Policy: +OrderedReady|Update Strategy: +RollingUpdate' kubectl describe statefulset ledger
 expect "describe daemonset" '^Node-Selector: +kubernetes.io/os=linux' kubectl describe daemonset node-agent
 expect "describe job" '^Completions: +4' kubectl describe job migrate
-expect "describe cronjob" '^Time Zone: +Europe/Berlin' kubectl describe cronjob nightly-backup
+expect "describe cronjob" '^Schedule: +30 2 ' kubectl describe cronjob nightly-backup
 expect "describe configmap" 'LOG_LEVEL' kubectl describe configmap app-config
 lacks "describe secret keeps it secret" 'hunter2' kubectl describe secret app-secret
 expect "describe secret counts bytes" 'password: +7 bytes' kubectl describe secret app-secret

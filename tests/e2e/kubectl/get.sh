@@ -16,7 +16,7 @@ equal "get -o jsonpath finds a field" "info" kubectl get configmap settings -o '
 equal "get -o jsonpath ranges over a list" "nginx:1.27 nginx:1.27 nginx:1.27" kubectl get pods -o 'jsonpath={.items[*].spec.containers[0].image}'
 equal "get -o go-template" "web" kubectl get deployment web -o 'go-template={{.metadata.name}}'
 equal "get -o name" "deployment.apps/web" kubectl get deployment -o name
-equal "get -o custom-columns" $'NAME  REPLICAS\nweb   3' kubectl get deployment -o 'custom-columns=NAME:.metadata.name,REPLICAS:.spec.replicas'
+equal "get -o custom-columns" $'NAME   REPLICAS\nweb    3' kubectl get deployment -o 'custom-columns=NAME:.metadata.name,REPLICAS:.spec.replicas'
 lines "get -l selects by label" 4 kubectl get pods -l app=web
 expect "get -l with a set" 'settings' kubectl get configmaps -l 'tier in (back,front),!canary'
 expect "get -l that nothing matches" 'No resources found' kubectl get pods -l app=other

@@ -18,7 +18,7 @@ equal "rollout resume" "deployment.apps/web resumed" kubectl rollout resume depl
 equal "rollout restart" "deployment.apps/web restarted" kubectl rollout restart deployment/web
 expect "and it is out again" 'successfully rolled out' kubectl rollout status deployment/web --timeout=60s
 equal "scale" "deployment.apps/web scaled" kubectl scale deployment/web --replicas=5
-refuse "scale with a precondition that does not hold" 'expected replicas to be 2' kubectl scale deployment/web --current-replicas=2 --replicas=1
+refuse "scale with a precondition that does not hold" 'Expected replicas to be 2' kubectl scale deployment/web --current-replicas=2 --replicas=1
 expect "wait for a JSON path" 'condition met' kubectl wait deployment/web '--for=jsonpath={.status.readyReplicas}=5' --timeout=60s
 expect "wait for a condition" 'condition met' kubectl wait deployment/web --for=condition=Available --timeout=60s
 equal "scale to nothing" "deployment.apps/web scaled" kubectl scale deployment/web --replicas=0
