@@ -4,13 +4,15 @@ use super::{Faults, Validate, labels, pod};
 use crate::int_or_string;
 use crate::path::Path;
 use crate::selector;
-use proto::IntOrString;
 use proto::api::apps::v1::{
     ControllerRevision, DaemonSet, DaemonSetSpec, Deployment, DeploymentSpec, ReplicaSet, StatefulSet,
     StatefulSetSpec,
 };
-use proto::api::core::v1::{PodTemplateSpec, ReplicationController};
+use proto::api::core::v1::{
+    EmptyDirVolumeSource, PodTemplateSpec, ReplicationController, Volume, VolumeSource,
+};
 use proto::meta::v1::LabelSelector;
+use proto::{IntOrString, Kind};
 use std::collections::BTreeMap;
 
 impl Validate for Deployment {
@@ -92,6 +94,27 @@ impl Validate for ReplicaSet {
     }
 }
 
+/// The template of the Pods, with a volume for every claim that each of them gets: containers mount those by name.
+/// <https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#volume-claim-templates>
+fn with_claims(spec: &StatefulSetSpec) -> Option<PodTemplateSpec> {
+    let mut template = spec.template.clone()?;
+    let volumes = &mut template.spec.get_or_insert_default().volumes;
+    for claim in &spec.volume_claim_templates {
+        let name = claim.name();
+        // The claim takes the place of a volume of the same name.
+        if volumes.iter().all(|volume| volume.name != name) {
+            volumes.push(Volume {
+                name: name.to_owned(),
+                volume_source: Some(VolumeSource {
+                    empty_dir: Some(EmptyDirVolumeSource::default()),
+                    ..VolumeSource::default()
+                }),
+            });
+        }
+    }
+    Some(template)
+}
+
 impl Validate for StatefulSet {
     fn validate(&self, faults: &mut Faults) {
         let empty = Default::default();
@@ -120,7 +143,7 @@ impl Validate for StatefulSet {
         workload(
             "StatefulSet",
             spec.selector.as_ref(),
-            spec.template.as_ref(),
+            with_claims(spec).as_ref(),
             &at,
             faults,
         );

@@ -3,7 +3,7 @@
 use super::*;
 use crate::defaults::Defaults;
 use proto::api::apps::v1::{DeploymentStrategy, RollingUpdateDeployment};
-use proto::api::core::v1::Container;
+use proto::api::core::v1::{Container, PersistentVolumeClaim, VolumeMount};
 
 fn deployment() -> Deployment {
     let mut deployment = Deployment::default();
@@ -227,4 +227,27 @@ fn a_stateful_set_that_breaks_a_rule_is_told_where() {
         change(set.spec.as_mut().unwrap());
         assert_eq!(faults(|f| set.validate(f)), [expected]);
     }
+}
+
+#[test]
+fn containers_of_a_stateful_set_mount_the_claims_of_its_templates() {
+    let mut set = StatefulSet::default();
+    let spec = set.spec.get_or_insert_default();
+    let of = deployment().spec.unwrap();
+    (spec.selector, spec.template) = (of.selector, of.template);
+    let template = spec.template.get_or_insert_default();
+    let containers = &mut template.spec.get_or_insert_default().containers;
+    containers[0].volume_mounts = vec![VolumeMount {
+        name: "data".into(),
+        mount_path: "/data".into(),
+        ..VolumeMount::default()
+    }];
+    set.set_defaults();
+    let missing = [r#"spec.template.spec.containers[0].volumeMounts[0].name: Not found: "data""#];
+    assert_eq!(faults(|f| set.validate(f)), missing);
+    let mut claim = PersistentVolumeClaim::default();
+    claim.metadata_mut().name = "data".into();
+    let spec = set.spec.get_or_insert_default();
+    spec.volume_claim_templates.push(claim);
+    assert_eq!(faults(|f| set.validate(f)), [""; 0]);
 }
