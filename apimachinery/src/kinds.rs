@@ -442,6 +442,12 @@ pub fn lookup(name: &str) -> Option<&'static KindInfo> {
         .copied()
 }
 
+/// As [`lookup`], for who follows one cluster: also the custom kinds that were noted ([`custom::note`]).
+pub fn find(name: &str) -> Option<&'static KindInfo> {
+    let custom = || custom::all().into_iter().find(|info| is_named(info, name));
+    lookup(name).or_else(custom)
+}
+
 /// Whether a user may mean this kind by `name`: plural, singular or short name, in any case, with or without `.group` or
 /// `.version.group`.
 pub fn is_named(info: &KindInfo, name: &str) -> bool {

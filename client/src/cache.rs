@@ -14,6 +14,7 @@ use crate::store::{KindStore, Store};
 use apimachinery::kinds;
 use apimachinery::owner::is_controlled_by;
 use prost::DecodeError;
+use proto::apiextensions::v1::CustomResourceDefinition;
 use proto::meta::v1::ObjectMeta;
 use proto::{Kind, Object};
 use std::any::Any;
@@ -69,10 +70,11 @@ impl Watch {
         }
     }
 
-    /// Only the metadata of every kind that there is.
+    /// Only the metadata of every kind that there is, the custom ones and those to come included.
     pub fn all_metadata() -> Vec<Self> {
         kinds::all()
             .iter()
+            .chain([&kinds::ANY_CUSTOM])
             .map(|info| Self::metadata(info.number))
             .collect()
     }
@@ -98,6 +100,8 @@ impl Watch {
 /// The objects of the kinds that were registered, at one revision.
 pub struct Cache {
     stores: BTreeMap<u32, Box<dyn KindStore>>,
+    /// Of custom kinds the metadata, where [`kinds::ANY_CUSTOM`] is held: a store for each kind that has come up.
+    custom: BTreeMap<u32, Box<dyn KindStore>>,
     uids: HashMap<Arc<str>, ObjectKey>,
     owners: HashMap<Arc<str>, BTreeSet<ObjectKey>>,
     revision: i64,
@@ -124,6 +128,7 @@ impl Cache {
         };
         Self {
             stores: kinds.into_iter().map(make).collect(),
+            custom: BTreeMap::new(),
             uids: HashMap::new(),
             owners: HashMap::new(),
             revision: 0,
@@ -136,9 +141,33 @@ impl Cache {
         self.stores.keys().copied()
     }
 
-    /// Whether objects of this kind are held, in whatever form.
+    /// Whether objects of this kind are held, in whatever form. Those of a custom kind are while its definition is there.
     pub fn holds(&self, kind: u32) -> bool {
-        self.stores.contains_key(&kind)
+        let is_defined = || {
+            let name = kinds::by_number(kind).map(kinds::KindInfo::resource)?;
+            self.stores
+                .get(&CustomResourceDefinition::NUMBER)?
+                .meta("", &name)
+        };
+        self.stores.contains_key(&kind) || (self.holds_custom(kind) && is_defined().is_some())
+    }
+
+    fn holds_custom(&self, kind: u32) -> bool {
+        kind >= kinds::FIRST_CUSTOM && self.stores.contains_key(&kinds::ANY_CUSTOM.number)
+    }
+
+    /// The store of a kind, whether it was named or came up.
+    fn any_store(&self, kind: u32) -> Option<&dyn KindStore> {
+        let store = self.stores.get(&kind).or_else(|| self.custom.get(&kind))?;
+        Some(&**store)
+    }
+
+    fn any_store_mut(&mut self, kind: u32) -> Option<&mut Box<dyn KindStore>> {
+        if !self.stores.contains_key(&kind) && self.holds_custom(kind) {
+            let store = || Store::<Metadata>::of_metadata(&[]);
+            return Some(self.custom.entry(kind).or_insert_with(store));
+        }
+        self.stores.get_mut(&kind)
     }
 
     /// The revision that the cache shows; 0 before it first synced.
@@ -153,7 +182,8 @@ impl Cache {
 
     /// How many objects there are, of all kinds.
     pub fn len(&self) -> usize {
-        self.stores.values().map(|store| store.len()).sum()
+        let stores = self.stores.values().chain(self.custom.values());
+        stores.map(|store| store.len()).sum()
     }
 
     /// Whether there are no objects.
@@ -205,7 +235,7 @@ impl Cache {
 
     /// The metadata of an object of any kind that is held.
     pub fn metadata(&self, key: &ObjectKey) -> Option<&ObjectMeta> {
-        self.stores.get(&key.kind)?.meta(&key.namespace, &key.name)
+        self.any_store(key.kind)?.meta(&key.namespace, &key.name)
     }
 
     /// The metadata of all objects of a kind, of one namespace or of all (`None`), in order of namespace and name.
@@ -214,8 +244,7 @@ impl Cache {
         kind: u32,
         namespace: Option<&str>,
     ) -> impl Iterator<Item = &'a ObjectMeta> + use<'a> {
-        self.stores
-            .get(&kind)
+        self.any_store(kind)
             .map(|store| store.metas(namespace))
             .into_iter()
             .flatten()
@@ -277,7 +306,7 @@ impl Cache {
         object: &Object,
         revision: i64,
     ) -> Result<Option<CacheEvent>, DecodeError> {
-        let Some(store) = self.stores.get_mut(&key.kind) else {
+        let Some(store) = self.any_store_mut(key.kind) else {
             return Ok(None);
         };
         let (before, after) = store.upsert(key, object)?;
@@ -300,7 +329,7 @@ impl Cache {
     }
 
     fn remove(&mut self, key: &ObjectKey, revision: i64) -> Option<CacheEvent> {
-        let before = self.stores.get_mut(&key.kind)?.remove(key)?;
+        let before = self.any_store_mut(key.kind)?.remove(key)?;
         self.unindex(key, before.meta());
         Some(CacheEvent {
             key: key.clone(),
@@ -352,7 +381,12 @@ mod tests {
     use proptest::prelude::*;
     use proto::api::apps::v1::ReplicaSet;
     use proto::api::core::v1::{Node, Pod};
+    use proto::apiextensions::v1::{
+        CustomResourceDefinitionCondition, CustomResourceDefinitionNames, CustomResourceDefinitionSpec,
+        CustomResourceDefinitionStatus, CustomResourceDefinitionVersion,
+    };
     use proto::meta::v1::OwnerReference;
+    use proto::orrery::v1::CustomResource;
 
     const BY_NODE: &str = "spec.nodeName";
 
@@ -399,6 +433,87 @@ mod tests {
             actor: "test".into(),
             cause: 0,
         }
+    }
+
+    #[test]
+    fn custom_kinds_are_held_as_they_come_up_while_their_definition_is_there() {
+        let mut definition: CustomResourceDefinition = definition();
+        kinds::custom::note(&definition).unwrap();
+        let info = kinds::custom::by_kind("cache.example.com", "Kite").unwrap();
+        let mut kite = CustomResource {
+            api_version: "cache.example.com/v1".into(),
+            kind: "Kite".into(),
+            ..CustomResource::default()
+        };
+        kite.metadata_mut().name = "red".into();
+        kite.metadata_mut().namespace = "default".into();
+        kite.metadata_mut().uid = "k-1".into();
+        let object = Object::encode_from(&kite);
+        let key = ObjectKey::read(&object).unwrap();
+        assert_eq!(
+            (key.kind, key.resource()),
+            (info.number, "kites.cache.example.com".into())
+        );
+        let mut cache = Cache::new(Watch::all_metadata());
+        let upserted = Delta::Upsert {
+            key: key.clone(),
+            object,
+            revision: 2,
+            actor: "test".into(),
+            cause: 0,
+        };
+        cache.apply(&upsert(&definition, 1)).unwrap();
+        assert!(cache.holds(info.number));
+        cache.apply(&upserted).unwrap();
+        assert_eq!(cache.by_uid("k-1"), Some(&key));
+        assert_eq!(cache.metadata(&key).unwrap().name, "red");
+        assert_eq!(cache.list_metadata(info.number, Some("default")).count(), 1);
+        let gone = Delta::Delete {
+            key: key.clone(),
+            object: None,
+            revision: 3,
+            actor: "test".into(),
+            cause: 0,
+        };
+        cache.apply(&gone).unwrap();
+        assert_eq!(cache.by_uid("k-1"), None);
+        definition.metadata_mut().uid = String::new();
+        cache.apply(&delete(&definition, 4)).unwrap();
+        assert!(!cache.holds(info.number), "nobody can say what of it exists");
+    }
+
+    fn definition() -> CustomResourceDefinition {
+        let names = CustomResourceDefinitionNames {
+            plural: "kites".into(),
+            kind: "Kite".into(),
+            ..CustomResourceDefinitionNames::default()
+        };
+        let mut definition = CustomResourceDefinition {
+            spec: Some(CustomResourceDefinitionSpec {
+                group: "cache.example.com".into(),
+                scope: "Namespaced".into(),
+                names: Some(names),
+                versions: vec![CustomResourceDefinitionVersion {
+                    name: "v1".into(),
+                    served: true,
+                    storage: true,
+                    ..CustomResourceDefinitionVersion::default()
+                }],
+                ..CustomResourceDefinitionSpec::default()
+            }),
+            status: Some(CustomResourceDefinitionStatus {
+                conditions: vec![CustomResourceDefinitionCondition {
+                    r#type: "Established".into(),
+                    status: "True".into(),
+                    ..CustomResourceDefinitionCondition::default()
+                }],
+                ..CustomResourceDefinitionStatus::default()
+            }),
+            ..CustomResourceDefinition::default()
+        };
+        definition.metadata_mut().name = "kites.cache.example.com".into();
+        definition.metadata_mut().uid = "d-1".into();
+        definition
     }
 
     #[test]

@@ -25,6 +25,7 @@ use crate::error::Error;
 use crate::key::ObjectKey;
 use crate::limits::{DELTAS, STALLED_AFTER};
 use apimachinery::kinds;
+use proto::apiextensions::v1::CustomResourceDefinition;
 use proto::orrery::v1::{WatchRequest, WatchTarget};
 use proto::{Event, EventFrame, EventType, Kind};
 use std::collections::HashMap;
@@ -276,9 +277,13 @@ impl End {
     }
 }
 
-/// An event's object and its key; an event without one breaks the protocol, and is told in the log.
+/// An event's object and its key; an event without one breaks the protocol, and is told in the log. A definition teaches
+/// the process its kind: on the one ordered stream it comes before its objects.
 fn keyed(event: &Event) -> Option<(ObjectKey, proto::Object)> {
     let object = event.object.clone().unwrap_or_default();
+    if let Ok(definition) = object.decode_as::<CustomResourceDefinition>() {
+        kinds::custom::note(&definition);
+    }
     match ObjectKey::read(&object) {
         Ok(key) if !object.is_unset() => Some((key, object)),
         read => {

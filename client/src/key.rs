@@ -12,7 +12,7 @@ use std::sync::Arc;
 /// Kind, namespace and name.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ObjectKey {
-    /// [`Kind::NUMBER`].
+    /// The kind's number ([`KindInfo::number`]).
     pub kind: u32,
     /// Empty for kinds that live in no namespace.
     pub namespace: Arc<str>,
@@ -40,10 +40,16 @@ impl ObjectKey {
         Self::new::<K>(object.namespace(), object.name())
     }
 
-    /// The key of an encoded object.
+    /// The key of an encoded object. One of a custom kind has the number that its kind has in this process, which is known
+    /// once its definition was noted ([`kinds::custom::note`]).
     pub fn read(object: &Object) -> Result<Self, WireError> {
         let meta = MetaView::parse(&object.bytes)?;
-        Ok(Self::of_kind(object.number, meta.namespace, meta.name))
+        let number = if object.number == kinds::ANY_CUSTOM.number {
+            kinds::custom::of_object(object).map_or(object.number, |info| info.number)
+        } else {
+            object.number
+        };
+        Ok(Self::of_kind(number, meta.namespace, meta.name))
     }
 
     /// Whether the key names an object of kind `K`.

@@ -55,6 +55,7 @@ impl Controller for NamespaceController {
         };
         let content: Vec<_> = kinds::all()
             .iter()
+            .chain(kinds::custom::all())
             .filter(|info| info.namespaced)
             .flat_map(|info| {
                 cache

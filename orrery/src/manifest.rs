@@ -7,6 +7,7 @@ use crate::resource::{self, Kind};
 use anyhow::{Context, Result, anyhow, bail};
 use apimachinery::json::{Unknown, yaml};
 use apimachinery::kinds;
+use proto::Object;
 use serde_json::{Value, json};
 use std::fs;
 use std::io::Read;
@@ -70,7 +71,11 @@ pub fn parse<'a>(
 
 fn manifest(document: &yaml::Document, namespace: Option<&str>, place: &str) -> Result<Manifest> {
     let decoded = document.decode(Unknown::Strict)?;
-    let info = kinds::by_number(decoded.number).context("this kind is not stored")?;
+    let object = Object {
+        number: decoded.number,
+        bytes: decoded.bytes,
+    };
+    let info = kinds::custom::of_object(&object).context("this kind is not stored")?;
     let mut value = document.value.clone();
     let text = |field: &str| {
         let found = value.get("metadata").and_then(|meta| meta.get(field));

@@ -17,7 +17,7 @@ pub enum Selection {
 
 /// The kind that a word means.
 pub fn kind(word: &str) -> Result<Kind> {
-    kinds::lookup(word).with_context(|| {
+    kinds::find(word).with_context(|| {
         format!("the server has no resource type {word:?}: `orrery api-resources` lists what there is")
     })
 }
@@ -28,6 +28,7 @@ pub fn kinds_of(words: &str) -> Result<Vec<Kind>> {
     for word in words.split(',').filter(|word| !word.is_empty()) {
         let category: Vec<Kind> = kinds::all()
             .iter()
+            .chain(kinds::custom::all())
             .filter(|info| info.categories.contains(&word))
             .collect();
         let meant = if category.is_empty() {

@@ -3,13 +3,14 @@
 use crate::cli::ServerArgs;
 use anyhow::Result;
 use apimachinery::json::{self, Faults};
-use apimachinery::kinds::KindInfo;
+use apimachinery::kinds::{self, KindInfo};
 use client::client::{Client, ClientConfig};
 use component_base::clock::Clock;
 use component_base::rng::Seed;
 use proto::Object;
+use proto::apiextensions::v1::CustomResourceDefinition;
 use proto::orrery::v1::patch_request::Type as PatchType;
-use proto::orrery::v1::{GetRequest, PatchRequest};
+use proto::orrery::v1::{GetRequest, ListRequest, PatchRequest};
 use serde_json::Value;
 
 /// Whom the log names for what is done here, when the environment names nobody.
@@ -44,14 +45,23 @@ impl NamespaceArg {
     }
 }
 
-/// A client that writes in the user's name.
-pub fn connect(server: &ServerArgs, clock: &Clock) -> Result<Client> {
+/// A client that writes in the user's name. The kinds that the cluster's CustomResourceDefinitions add are known from then on
+/// ([`kinds::find`]).
+pub async fn connect(server: &ServerArgs, clock: &Clock) -> Result<Client> {
     let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
     let user = user
         .ok()
         .filter(|user| !user.is_empty() && user.bytes().all(|byte| byte.is_ascii_graphic()));
     let config = ClientConfig::new(server.server.clone(), user.unwrap_or_else(|| SOMEBODY.to_owned()));
-    Ok(Client::new(&config, clock.clone(), Seed::from_entropy())?)
+    let client = Client::new(&config, clock.clone(), Seed::from_entropy())?;
+    let definitions = ListRequest {
+        kind: kinds::of::<CustomResourceDefinition>().resource(),
+        ..ListRequest::default()
+    };
+    for object in client.list(definitions).await?.items {
+        kinds::custom::note(&object.decode_as()?);
+    }
+    Ok(client)
 }
 
 /// One object.

@@ -27,6 +27,7 @@ use prost::DecodeError;
 use proto::api::{
     apps, autoscaling as scaling, batch as jobs, coordination, core, discovery, policy, scheduling,
 };
+use proto::apiextensions::v1::{CustomResourceColumnDefinition, CustomResourceDefinition};
 use proto::{Kind, Object};
 use std::borrow::Cow;
 
@@ -54,6 +55,22 @@ impl Layout {
             columns: paths.columns().into(),
             cells: Cells::Paths(paths),
         }
+    }
+
+    /// The layout of one version of a custom kind. A column whose path does not read was refused when the definition was
+    /// written, and is left out.
+    pub fn of_version(columns: &[CustomResourceColumnDefinition]) -> Self {
+        let column = |asked: &CustomResourceColumnDefinition| {
+            let column = Column {
+                name: asked.name.clone().into(),
+                r#type: asked.r#type.clone().into(),
+                format: asked.format.clone().into(),
+                description: asked.description.clone().into(),
+                priority: asked.priority,
+            };
+            PathColumn::new(column, &asked.json_path).ok()
+        };
+        Self::custom(columns.iter().filter_map(column).collect())
     }
 
     /// The columns.
@@ -138,6 +155,7 @@ pub fn layout(number: u32) -> Layout {
         core::v1::Node => node::NODES, node::node;
         coordination::v1::Lease => node::LEASES, node::lease;
         core::v1::Namespace => cluster::NAMESPACES, cluster::namespace;
+        CustomResourceDefinition => cluster::DEFINITIONS, cluster::definition;
         core::v1::Event => cluster::EVENTS, cluster::event;
         scheduling::v1::PriorityClass => cluster::PRIORITY_CLASSES, cluster::priority_class;
         core::v1::ConfigMap => config::CONFIG_MAPS, config::config_map;

@@ -32,7 +32,10 @@ impl Printer {
     /// A Table of a resource's objects.
     pub(crate) fn new(resource: &Resource, form: TableForm, api: &Api) -> Self {
         Self {
-            layout: printers::layout(resource.stored().number),
+            layout: match &resource.custom {
+                Some(version) => Layout::of_version(&version.columns),
+                None => printers::layout(resource.stored().number),
+            },
             resource: resource.clone(),
             form,
             now: api.clock.wall(),

@@ -1,6 +1,7 @@
 //! The API over HTTP, over real sockets: an apiserver in this process over the memory store, and the smallest client.
 
 mod apply;
+mod custom;
 mod discovery;
 mod harness;
 mod hostile;

@@ -68,7 +68,7 @@ pub async fn run(args: Args, clock: Clock) -> Result<()> {
     if changes.is_empty() {
         bail!("say what to set (KEY=VALUE) or to remove (KEY-)");
     }
-    let client = session::connect(&words.server, &clock)?;
+    let client = session::connect(&words.server, &clock).await?;
     let (done, undone) = match field {
         "labels" => ("labeled", "not labeled"),
         _ => ("annotated", "not annotated"),

@@ -72,7 +72,7 @@ pub async fn run(args: Args, clock: Clock) -> Result<()> {
     if args.files.file.is_empty() {
         bail!("name a manifest with -f, for example `orrery apply -f examples/nginx.yaml`");
     }
-    let client = session::connect(&args.server, &clock)?;
+    let client = session::connect(&args.server, &clock).await?;
     let manifests = manifest::load(&args.files, args.namespace.as_deref())?;
     let (mut failed, count) = (0, manifests.len());
     for manifest in manifests {

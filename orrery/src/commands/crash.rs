@@ -37,7 +37,7 @@ pub struct Args {
 
 /// Runs the command.
 pub async fn run(args: Args, clock: Clock) -> Result<()> {
-    let client = session::connect(&args.server, &clock)?;
+    let client = session::connect(&args.server, &clock).await?;
     let name = match args.pod.contains('/') {
         false => args.pod.clone(),
         true => match resource::object(std::slice::from_ref(&args.pod))? {

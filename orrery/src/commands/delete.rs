@@ -84,7 +84,7 @@ struct Victim {
 
 /// Runs the command. One object that cannot be deleted does not keep the others.
 pub async fn run(args: Args, clock: Clock) -> Result<()> {
-    let client = session::connect(&args.server, &clock)?;
+    let client = session::connect(&args.server, &clock).await?;
     let options = options(&args)?;
     let victims = victims(&client, &args).await?;
     if victims.is_empty() {

@@ -41,7 +41,7 @@ pub struct Args {
 
 /// Runs the command.
 pub async fn run(args: Args, clock: Clock) -> Result<()> {
-    let client = session::connect(&args.server, &clock)?;
+    let client = session::connect(&args.server, &clock).await?;
     let options = options(&args)?;
     let wanted = |event: &Event| {
         args.types.is_empty()

@@ -94,7 +94,7 @@ impl FromStr for Output {
 
 /// Runs the command.
 pub async fn run(args: Args, clock: Clock) -> Result<()> {
-    let client = session::connect(&args.server, &clock)?;
+    let client = session::connect(&args.server, &clock).await?;
     let selection = resource::parse(&args.objects)?;
     if let Selection::Objects(objects) = &selection {
         if args.selector.is_some() || args.field_selector.is_some() || args.all_namespaces {
@@ -217,7 +217,7 @@ fn label(object: &Object) -> Result<String> {
 }
 
 fn kind_of(object: &Object) -> Result<Kind> {
-    apimachinery::kinds::by_number(object.number)
+    apimachinery::kinds::custom::of_object(object)
         .context("the server sent an object of a kind that this program does not know")
 }
 

@@ -40,7 +40,7 @@ struct Which {
 /// Runs the command.
 pub async fn run(args: Args, clock: Clock) -> Result<()> {
     let (Fault::Stop(which) | Fault::Resume(which) | Fault::Remove(which)) = &args.fault;
-    let client = session::connect(&which.server, &clock)?;
+    let client = session::connect(&which.server, &clock).await?;
     for name in &which.nodes {
         // `node/node-0` is what other commands print.
         let node = name.strip_prefix("node/").unwrap_or(name).to_owned();

@@ -54,7 +54,7 @@ pub async fn run(args: Args, clock: Clock) -> Result<()> {
     if patch.is_array() != (args.r#type == Form::Json) {
         bail!("a merge or strategic patch is an object, and a JSON patch a list of operations: see --type");
     }
-    let client = session::connect(&args.server, &clock)?;
+    let client = session::connect(&args.server, &clock).await?;
     let namespace = args.namespace.of(info);
     let before = session::get(&client, info, &namespace, &name).await?;
     let mut request = session::patch(info, &namespace, &name, &patch);

@@ -33,7 +33,7 @@ pub struct Args {
 
 /// Runs the command.
 pub async fn run(args: Args, clock: Clock) -> Result<()> {
-    let client = session::connect(&args.server, &clock)?;
+    let client = session::connect(&args.server, &clock).await?;
     for (info, name) in resource::objects(&args.objects)? {
         if !info.has_scale {
             bail!(

@@ -42,7 +42,7 @@ pub async fn run(args: Args, clock: Clock) -> Result<()> {
     if images.is_empty() {
         bail!("say which container gets which image, for example nginx=nginx:1.28");
     }
-    let client = session::connect(&args.server, &clock)?;
+    let client = session::connect(&args.server, &clock).await?;
     for (info, name) in resource::objects(&objects)? {
         let changed = set_image(&client, info, &args.namespace.of(info), &name, &images).await?;
         let told = if changed {

@@ -126,7 +126,7 @@ fn same(value: &Value, word: &str) -> bool {
 
 /// Runs the command.
 pub async fn run(args: Args, clock: Clock) -> Result<()> {
-    let client = session::connect(&args.server, &clock)?;
+    let client = session::connect(&args.server, &clock).await?;
     let objects = objects(&client, &args).await?;
     let limit = follow::limit(Some(args.timeout)).map(|limit| clock.now() + limit);
     let progress = Progress::new("waiting");

@@ -18,7 +18,7 @@ mod protobuf;
 
 use super::Api;
 use super::answer;
-use super::discovery::groups::{Group, Version, group_version};
+use super::discovery::groups::{Group, Gvk, Version, group_version};
 use super::edition::{Document, Edition};
 use super::media;
 use crate::registry::Resource;
@@ -259,6 +259,16 @@ fn hash(edition: &Edition, group: &Group, version: &Version) -> String {
 }
 
 /// The schemas of the custom kinds among these resources.
-fn custom_schemas<'a>(_served: impl Iterator<Item = &'a Resource>, _dialect: Dialect) -> CustomSchemas {
-    CustomSchemas::new()
+fn custom_schemas<'a>(served: impl Iterator<Item = &'a Resource>, dialect: Dialect) -> CustomSchemas {
+    let schema = |resource: &'a Resource| {
+        let version = resource.custom.as_ref()?;
+        let schema = match (&version.schema, dialect) {
+            (Some(schema), Dialect::V2) => schema.openapi_v2(),
+            (Some(schema), Dialect::V3) => schema.openapi(),
+            // A schema that does not compile says nothing of its objects.
+            (None, _) => json!({"type": "object"}),
+        };
+        Some((Gvk::of(resource.info), schema))
+    };
+    served.filter_map(schema).collect()
 }

@@ -48,7 +48,7 @@ pub struct Args {
 
 /// Runs the command.
 pub async fn run(args: Args, clock: Clock) -> Result<()> {
-    let client = session::connect(&args.server, &clock)?;
+    let client = session::connect(&args.server, &clock).await?;
     let mut objects: Vec<Object> = Vec::new();
     match resource::parse(&args.objects)? {
         Selection::Objects(_) if args.selector.is_some() => bail!("names do not go with selectors"),

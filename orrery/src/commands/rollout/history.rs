@@ -28,7 +28,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args, clock: Clock) -> Result<()> {
-    let client = session::connect(&args.server, &clock)?;
+    let client = session::connect(&args.server, &clock).await?;
     let name = super::deployment(&args.object)?;
     let deployment: Deployment = Api::new(client.clone())
         .get(&args.namespace.namespace, &name)

@@ -72,7 +72,7 @@ pub async fn run(args: Args, clock: Clock) -> Result<()> {
 }
 
 async fn pause(args: Plain, clock: Clock, paused: bool) -> Result<()> {
-    let client = session::connect(&args.server, &clock)?;
+    let client = session::connect(&args.server, &clock).await?;
     for name in deployments(&args.objects)? {
         let info = apimachinery::kinds::of::<Deployment>();
         let label = resource::label(info, &name);
@@ -92,7 +92,7 @@ async fn pause(args: Plain, clock: Clock, paused: bool) -> Result<()> {
 }
 
 async fn restart(args: Plain, clock: Clock) -> Result<()> {
-    let client = session::connect(&args.server, &clock)?;
+    let client = session::connect(&args.server, &clock).await?;
     for (info, name) in targets(&args.objects)? {
         let label = resource::label(info, &name);
         if ![Deployment::NUMBER, StatefulSet::NUMBER, DaemonSet::NUMBER].contains(&info.number) {

@@ -38,7 +38,7 @@ enum Stage {
 }
 
 pub(super) async fn run(args: Args, clock: Clock) -> Result<()> {
-    let client = session::connect(&args.server, &clock)?;
+    let client = session::connect(&args.server, &clock).await?;
     let name = super::deployment(&args.object)?;
     let namespace = &args.namespace.namespace;
     let deployment: Deployment = Api::new(client.clone()).get(namespace, &name).await?;

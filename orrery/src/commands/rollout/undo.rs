@@ -28,7 +28,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args, clock: Clock) -> Result<()> {
-    let client = session::connect(&args.server, &clock)?;
+    let client = session::connect(&args.server, &clock).await?;
     let name = super::deployment(&args.object)?;
     let label = resource::label(apimachinery::kinds::of::<Deployment>(), &name);
     match session::retry(async || undo(&client, &args, &name, &label).await).await? {

@@ -76,7 +76,7 @@ struct Step {
 
 /// Runs the command.
 pub async fn run(args: Args, clock: Clock) -> Result<()> {
-    let client = session::connect(&args.server, &clock)?;
+    let client = session::connect(&args.server, &clock).await?;
     let (info, name) = resource::object(&args.object)?;
     let request = ListChangesRequest {
         kind: info.resource(),
