@@ -120,3 +120,91 @@ async fn a_strategic_merge_patch_adds_a_container_and_a_merge_patch_replaces_the
     let replaced = patch("application/merge-patch+json").send().await.ok(200);
     assert_eq!(names(&replaced), ["side"]);
 }
+
+#[tokio::test]
+async fn a_custom_resource_is_applied_and_tracked_by_its_own_schema() {
+    let server = Server::start().await;
+    let text = json!({"type": "string"});
+    let definition = json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": "widgets.apply.example.com"},
+        "spec": {
+            "group": "apply.example.com", "scope": "Namespaced", "names": {"plural": "widgets", "kind": "Widget"},
+            "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {
+                "type": "object", "properties": {"spec": {"type": "object", "properties": {
+                    "size": {"type": "integer", "default": 1},
+                    "parts": {"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"],
+                        "items": {"type": "object", "required": ["name"], "properties": {"name": text, "color": text}}},
+                }}},
+            }}}],
+        },
+    });
+    server
+        .post(
+            "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
+            &definition,
+        )
+        .await
+        .ok(201);
+    let path = "/apis/apply.example.com/v1/namespaces/default/widgets/w";
+    let widget = |spec: &str| {
+        format!("apiVersion: apply.example.com/v1\nkind: Widget\nmetadata: {{name: w}}\nspec: {spec}\n")
+    };
+    let first = widget("{parts: [{name: a, color: red}]}");
+    let created = apply(&server, path, "fieldManager=one", &first).await.ok(201);
+    assert_eq!(created["spec"]["size"], 1);
+    assert_eq!(
+        created["metadata"]["managedFields"][0]["fieldsV1"],
+        json!({"f:spec": {"f:parts": {"k:{\"name\":\"a\"}": {".": {}, "f:color": {}, "f:name": {}}}}})
+    );
+    assert_eq!(
+        apply(&server, path, "fieldManager=one", &first).await.ok(200),
+        created
+    );
+
+    let second = widget("{parts: [{name: b, color: blue}]}");
+    let both = apply(&server, path, "fieldManager=two", &second).await.ok(200);
+    assert_eq!(both["spec"]["parts"].as_array().map(Vec::len), Some(2));
+    apply(
+        &server,
+        path,
+        "fieldManager=two",
+        &widget("{parts: [{name: a, color: blue}]}"),
+    )
+    .await
+    .fails(409, "Conflict");
+
+    let patch = |content_type: &'static str, patch: Value| {
+        server
+            .ask("PATCH", format!("{path}?fieldManager=three"))
+            .body(content_type, patch.to_string())
+    };
+    let labelled = patch(
+        "application/merge-patch+json",
+        json!({"metadata": {"labels": {"a": "b"}}}),
+    );
+    let labelled = labelled.send().await.ok(200);
+    let entries = labelled["metadata"]["managedFields"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    let three = entries.iter().find(|entry| entry["manager"] == "three");
+    assert_eq!(
+        three.map(|entry| &entry["fieldsV1"]),
+        Some(&json!({"f:metadata": {"f:labels": {".": {}, "f:a": {}}}}))
+    );
+    let sized = patch("application/merge-patch+json", json!({"spec": {"size": 5}}))
+        .send()
+        .await
+        .ok(200);
+    assert_eq!(sized["spec"]["size"], 5);
+    let gone = apply(&server, path, "fieldManager=two", &widget("{}"))
+        .await
+        .ok(200);
+    assert_eq!(gone["spec"]["parts"], json!([{"name": "a", "color": "red"}]));
+    let strategic = patch(
+        "application/strategic-merge-patch+json",
+        json!({"spec": {"size": 6}}),
+    );
+    strategic.send().await.fails(415, "UnsupportedMediaType");
+}
