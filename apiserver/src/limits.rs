@@ -13,7 +13,8 @@ pub const MAX_PAGE_ITEMS: usize = 5_000;
 /// it and for the page's own fields.
 pub const MAX_PAGE_BYTES: usize = 2 * 1024 * 1024;
 
-/// The most kinds (or kinds in a namespace) that one watch follows. There are 27 kinds; the rest is for namespaces.
+/// The most kinds (or kinds in a namespace) that one watch follows. There are 29 kinds, all custom ones together being one;
+/// the rest is for namespaces.
 pub const MAX_WATCH_TARGETS: usize = 64;
 
 /// The most writes in one batch, as `resources.proto` says.

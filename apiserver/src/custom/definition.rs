@@ -52,8 +52,10 @@ pub struct Version {
     pub(crate) scale: Option<ScalePaths>,
     /// What objects are stored as.
     pub(crate) stored_as: String,
-    /// Objects that were written after this revision were written under this schema.
+    /// Objects that were written after this revision were written under this schema, where it is the only one.
     pub(crate) since: Revision,
+    /// Whether the kind has no other version, through whose schema an object may have been written.
+    pub(crate) is_only: bool,
     /// Whether the kind is on its way out, and takes no new objects.
     pub(crate) is_terminating: bool,
     /// Cancelled once the kind is no longer served.
@@ -140,6 +142,7 @@ fn versions(
             scale: subresources.scale.as_ref().map(ScalePaths::new),
             stored_as: stored_as.clone(),
             since: revision,
+            is_only: spec.versions.len() == 1,
             is_terminating: is_being_deleted(object.meta()),
             gone: known.map(|known| known.gone.clone()).unwrap_or_default(),
         }))

@@ -103,12 +103,8 @@ impl Version {
 
     /// The stored object as this version shows it. `written` is the revision of its last write.
     pub(crate) fn show(&self, stored: &Bytes, written: Revision) -> Result<Bytes, Rejection> {
-        let is_ours = || {
-            let (api_version, _) = apimachinery::kinds::custom::type_of(stored).unwrap_or_default();
-            api_version == self.info.api_version()
-        };
-        // Written in this version and under this schema: nothing is to be filled in.
-        if written > self.since && is_ours() {
+        // Written under this very schema: nothing is to be filled in.
+        if self.is_only && written > self.since {
             return Ok(stored.clone());
         }
         let mut object = self.decode(stored)?;
@@ -359,6 +355,16 @@ mod tests {
             .create(&sent("v1", json!({"spec": {"size": 3}})), &mut stamped)
             .unwrap();
         assert_eq!(v1.show(&fresh, 6).unwrap(), fresh, "nothing to fill in");
+        let bare = CustomResource {
+            fields: r#"{"spec":{}}"#.into(),
+            ..CustomResource::decode(fresh).unwrap()
+        };
+        let in_v1 = shown(&v1.show(&bare.encode_to_vec().into(), 6).unwrap());
+        assert_eq!(
+            in_v1["spec"],
+            json!({"color": "red"}),
+            "the other version may have written it"
+        );
         let wrong = v1.create(&sent("v1beta1", json!({})), &mut stamped).unwrap_err();
         assert!(wrong.to_status().message.contains("apiVersion"));
     }
