@@ -269,11 +269,7 @@ impl Tree<'_> {
         Ok(match self.source.token()? {
             Token::Null => Value::Null,
             Token::Bool(value) => value.into(),
-            Token::Number(number) => number
-                .text
-                .parse()
-                .map(Value::Number)
-                .map_err(|_| Fault::boxed(FaultKind::InvalidValue, "a number is out of range"))?,
+            Token::Number(number) => Value::Number(number.exact()),
             Token::Text(text) => text.into(),
             Token::List => {
                 let mut read = Vec::new();

@@ -371,9 +371,11 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// `null` is nothing; as an item of a list it is that item's zero value, as in Go.
+    /// `null` is nothing; as an item of a list it is that item's zero value, as in Go, and a quantity is zero in a map too.
     fn null(&mut self, slot: Slot<'_>) {
-        if slot.part == Part::Item {
+        if slot.field.kind == Kind::Quantity && slot.part != Part::Whole {
+            self.quantity(slot, "");
+        } else if slot.part == Part::Item {
             match slot.field.kind.wire_type() {
                 WireType::Varint => self.varint(slot, 0),
                 WireType::SixtyFourBit => self.double(slot, 0.0),
@@ -484,7 +486,7 @@ impl Reader<'_> {
     fn text(&mut self, slot: Slot<'_>, text: &str) {
         match slot.field.kind {
             Kind::String => self.bytes(slot, text.as_bytes()),
-            Kind::Quantity => self.small(slot, &[], (!text.is_empty()).then_some((1, text))),
+            Kind::Quantity => self.quantity(slot, text),
             Kind::IntOrString => self.small(slot, &[(1, 1)], (!text.is_empty()).then_some((3, text))),
             Kind::Time | Kind::MicroTime => {
                 match special::parse_time(text, slot.field.kind == Kind::MicroTime) {
@@ -525,6 +527,13 @@ impl Reader<'_> {
                 self.wrong_type(slot, &Token::Text(text.into()));
             }
         }
+    }
+
+    /// An empty quantity is zero, as in Go, which prints it as such; where a field may be left out it is none.
+    fn quantity(&mut self, slot: Slot<'_>, text: &str) {
+        let is_absent = text.is_empty() && slot.part == Part::Whole && !slot.field.presence;
+        let text = if text.is_empty() { "0" } else { text };
+        self.small(slot, &[], (!is_absent).then_some((1, text)));
     }
 
     fn number(&mut self, slot: Slot<'_>, number: Number<'_>) {

@@ -37,6 +37,16 @@ impl Number<'_> {
     pub(super) fn double(&self) -> f64 {
         self.text.parse().expect("the scanner reads what Rust reads")
     }
+
+    /// For a tree. serde_json's own reading of many digits may miss the nearest double by one, and again next time.
+    pub(super) fn exact(&self) -> serde_json::Number {
+        let large = || self.text.parse::<u64>().ok().filter(|_| self.is_integer);
+        self.integer
+            .map(Into::into)
+            .or_else(|| large().map(Into::into))
+            .or_else(|| serde_json::Number::from_f64(self.double()))
+            .expect("the scanner refuses what is not finite")
+    }
 }
 
 /// How faults call a value.

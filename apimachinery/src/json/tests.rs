@@ -144,6 +144,28 @@ fn quantities_keep_their_text_and_may_be_numbers() {
 }
 
 #[test]
+fn an_empty_quantity_is_zero_where_something_stands() {
+    for given in ["null", "\"\"", "0", "\"0\""] {
+        let text = container(&format!(r#""resources":{{"limits":{{"cpu":{given}}}}}"#));
+        let decoded = from_json_as(POD, text.as_bytes(), Unknown::Strict).unwrap();
+        let zero = container(r#""resources":{"limits":{"cpu":"0"}}"#);
+        assert_eq!(
+            decoded.bytes,
+            from_json_as(POD, zero.as_bytes(), Unknown::Strict).unwrap().bytes,
+            "{given}"
+        );
+        let volume = format!(r#"{{"spec":{{"volumes":[{{"emptyDir":{{"sizeLimit":{given}}}}}]}}}}"#);
+        let printed = again(POD, &volume);
+        assert_eq!(
+            printed.contains(r#""sizeLimit":"0""#),
+            given != "null",
+            "{printed}"
+        );
+        assert_eq!(again(POD, &printed), printed);
+    }
+}
+
+#[test]
 fn times_are_seconds_and_event_times_are_microseconds() {
     let text = r#"{"eventTime":"2026-01-02T03:04:05.678901+01:00","lastTimestamp":"2026-01-02T03:04:05.678Z","firstTimestamp":null}"#;
     let text = again(Event::NUMBER, text);
