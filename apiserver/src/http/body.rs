@@ -36,7 +36,7 @@ pub(crate) async fn read(body: Body) -> Result<Bytes> {
     axum::body::to_bytes(body, MAX_BODY_BYTES).await.map_err(|error| {
         let too_large = error
             .source()
-            .is_some_and(|source| source.is::<http_body_util::LengthLimitError>());
+            .is_some_and(<dyn Error + 'static>::is::<http_body_util::LengthLimitError>);
         if too_large {
             errors::body_too_large(MAX_BODY_BYTES)
         } else {
@@ -250,7 +250,7 @@ fn open(bytes: &Bytes) -> Result<(TypeMeta, Bytes)> {
     if !unknown.content_encoding.is_empty() {
         return Err(errors::bad_request("contentEncoding must be empty"));
     }
-    Ok((unknown.type_meta.unwrap_or_default(), unknown.raw.into()))
+    Ok((unknown.type_meta.unwrap_or_default(), unknown.raw))
 }
 
 /// Reads the options of a delete. An empty body has none.

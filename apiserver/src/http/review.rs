@@ -50,13 +50,13 @@ fn reviewed(sent: &Object) -> Result<Object> {
             review.status.get_or_insert_default().user_info = Some(user);
         }),
         SelfSubjectAccessReview::NUMBER => answered(sent, |review: &mut SelfSubjectAccessReview| {
-            review.status = Some(allowed())
+            review.status = Some(allowed());
         }),
         SubjectAccessReview::NUMBER => answered(sent, |review: &mut SubjectAccessReview| {
-            review.status = Some(allowed())
+            review.status = Some(allowed());
         }),
         LocalSubjectAccessReview::NUMBER => answered(sent, |review: &mut LocalSubjectAccessReview| {
-            review.status = Some(allowed())
+            review.status = Some(allowed());
         }),
         SelfSubjectRulesReview::NUMBER => answered(sent, |review: &mut SelfSubjectRulesReview| {
             let all = || vec!["*".to_owned()];

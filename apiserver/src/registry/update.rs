@@ -199,7 +199,7 @@ mod tests {
         let status = deployment.status.take();
         let sent = deployment.encode_to_vec().into();
         let stored = strategy::create(&kinds::of::<Deployment>().into(), &sent, &mut |m| {
-            *m = meta.clone()
+            *m = meta.clone();
         })
         .unwrap();
         let mut deployment: Deployment = decode_stored(&stored).unwrap();

@@ -250,3 +250,33 @@ async fn every_watcher_of_a_change_is_told_the_same() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_bookmark_of_a_custom_kind_says_what_it_is() {
+    let server = Server::start().await;
+    let definition = json!({
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "widgets.example.com"},
+        "spec": {
+            "group": "example.com",
+            "scope": "Namespaced",
+            "names": {"plural": "widgets", "kind": "Widget"},
+            "versions": [{
+                "name": "v1", "served": true, "storage": true,
+                "schema": {"openAPIV3Schema": {"type": "object"}},
+            }],
+        },
+    });
+    let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    server.post(definitions, &definition).await.ok(201);
+    let path = "/apis/example.com/v1/widgets?watch=1&allowWatchBookmarks=true&sendInitialEvents=true";
+    let ask = server.ask("GET", format!("{path}&resourceVersionMatch=NotOlderThan"));
+    let mark = Watch::open(ask).await.next().await.unwrap();
+    assert_eq!(mark["type"], "BOOKMARK");
+    let object = &mark["object"];
+    assert_eq!(
+        (&object["apiVersion"], &object["kind"]),
+        (&json!("example.com/v1"), &json!("Widget"))
+    );
+}

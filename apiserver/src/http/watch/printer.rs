@@ -11,6 +11,7 @@ use bytes::Bytes;
 use prost::Message;
 use prost::encoding::{bytes as bytes_field, string};
 use proto::meta::v1::{ObjectMeta, Status};
+use proto::orrery::v1::CustomResource;
 use proto::{Event, EventType, Object};
 use std::sync::Arc;
 
@@ -59,16 +60,31 @@ impl Printer {
         if initial {
             meta.annotations.insert(INITIAL_EVENTS_END.into(), "true".into());
         }
-        // Every kind has its metadata in field 1.
-        let mut bytes = Vec::new();
-        prost::encoding::message::encode(1, &meta, &mut bytes);
-        let object = Object {
-            number: self.resource.stored().arm(),
-            bytes: bytes.into(),
-        };
+        let object = self.bare(meta);
         let text = self.shown(&object)?;
         self.put("BOOKMARK", &text, out);
         Ok(())
+    }
+
+    /// An object of the kind that is nothing but its metadata.
+    fn bare(&self, meta: ObjectMeta) -> Object {
+        let stored = self.resource.stored();
+        if !stored.is_custom() {
+            // Every kind has its metadata in field 1.
+            let mut bytes = Vec::new();
+            prost::encoding::message::encode(1, &meta, &mut bytes);
+            return Object {
+                number: stored.arm(),
+                bytes: bytes.into(),
+            };
+        }
+        // All custom kinds share a message, so that it says itself what it is.
+        Object::encode_from(&CustomResource {
+            metadata: Some(meta),
+            api_version: self.resource.info.api_version(),
+            kind: self.resource.info.kind.into(),
+            fields: "{}".into(),
+        })
     }
 
     /// Why the watch ends.
