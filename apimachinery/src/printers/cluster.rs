@@ -7,7 +7,6 @@ use jiff::Timestamp;
 use prost::DecodeError;
 use proto::api::core::v1::{Event, Namespace, ObjectReference};
 use proto::api::scheduling::v1::PriorityClass;
-use proto::apiextensions::v1::CustomResourceDefinition;
 use proto::{Kind, Object};
 
 pub(super) const ANY: &[Column] = &[NAME, AGE];
@@ -18,20 +17,6 @@ pub(super) fn any(object: &Object, now: Timestamp) -> Result<Vec<Cell>, DecodeEr
     let name = meta.map_or("", |meta| meta.name).to_owned();
     let created = meta.and_then(|meta| meta.creation_timestamp);
     Ok(row![name, age(created.as_ref(), now)])
-}
-
-pub(super) const DEFINITIONS: &[Column] = &[
-    NAME,
-    Column::text("Created At", "When the definition was created."),
-];
-
-pub(super) fn definition(object: &CustomResourceDefinition, _now: Timestamp) -> Vec<Cell> {
-    let created = object.meta().creation_timestamp;
-    let time = created.and_then(|time| Timestamp::new(time.seconds, time.nanos).ok());
-    row![
-        object.name(),
-        time.map(|time| time.to_string()).unwrap_or_default(),
-    ]
 }
 
 pub(super) const NAMESPACES: &[Column] = &[

@@ -1,10 +1,10 @@
-//! Configuration and limits: ConfigMaps, Secrets, ServiceAccounts, ResourceQuotas, LimitRanges.
+//! Configuration and limits: ConfigMaps, Secrets, ServiceAccounts, ResourceQuotas; and kinds that show only their age.
 
 use super::cell::{AGE, Cell, Column, NAME, row};
 use super::text::{age, quantity};
 use jiff::Timestamp;
 use proto::Kind;
-use proto::api::core::v1::{ConfigMap, LimitRange, ResourceQuota, Secret, ServiceAccount};
+use proto::api::core::v1::{ConfigMap, ResourceQuota, Secret, ServiceAccount};
 
 pub(super) const CONFIG_MAPS: &[Column] = &[NAME, Column::integer("Data", "Number of entries."), AGE];
 
@@ -74,10 +74,10 @@ pub(super) fn resource_quota(object: &ResourceQuota, now: Timestamp) -> Vec<Cell
     ]
 }
 
-pub(super) const LIMIT_RANGES: &[Column] =
-    &[NAME, Column::text("Created At", "When the object was created.")];
+/// The columns of kinds that show when their objects were created, and nothing else.
+pub(super) const CREATED: &[Column] = &[NAME, Column::text("Created At", "When the object was created.")];
 
-pub(super) fn limit_range(object: &LimitRange, _now: Timestamp) -> Vec<Cell> {
+pub(super) fn created<K: Kind>(object: &K, _now: Timestamp) -> Vec<Cell> {
     let created = object.meta().creation_timestamp.as_ref();
     let created = created.map(|time| {
         Timestamp::from_second(time.seconds).map_or_else(|_| "<invalid>".into(), |time| time.to_string())

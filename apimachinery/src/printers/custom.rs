@@ -2,8 +2,9 @@
 
 use super::cell::{AGE, Cell, Column, NAME};
 use super::text::age_of;
-use crate::jsonpath::{self, Path, PathError};
+use crate::jsonpath::{self, Path};
 use jiff::Timestamp;
+use proto::apiextensions::v1::CustomResourceColumnDefinition;
 use serde_json::Value;
 
 /// A column that a path fills.
@@ -11,8 +12,8 @@ use serde_json::Value;
 pub struct PathColumn {
     /// The column.
     pub column: Column,
-    /// Where its value stands in the object.
-    pub path: Path,
+    /// Where its value stands in the object; nothing where the definition says it in a way that is not known here.
+    pub path: Option<Path>,
 }
 
 /// How an object fills the columns that were asked for, after its name.
@@ -31,7 +32,10 @@ impl Paths {
             r#type: "date".into(),
             ..AGE
         };
-        Self(vec![PathColumn { column, path }])
+        Self(vec![PathColumn {
+            column,
+            path: Some(path),
+        }])
     }
 
     pub(super) fn columns(&self) -> Vec<Column> {
@@ -42,7 +46,9 @@ impl Paths {
     pub(super) fn cells(&self, object: &Value, now: Timestamp) -> Vec<Cell> {
         let name = object.pointer("/metadata/name").and_then(Value::as_str);
         let asked = self.0.iter().map(|PathColumn { column, path }| {
-            let found = path.find(object).into_iter().next();
+            let found = path
+                .as_ref()
+                .and_then(|path| path.find(object).into_iter().next());
             found.map_or(Cell::Empty, |value| cell(&column.r#type, value, now))
         });
         std::iter::once(Cell::from(name.unwrap_or_default()))
@@ -51,16 +57,23 @@ impl Paths {
     }
 }
 
-impl PathColumn {
-    /// A column as a definition has it.
-    ///
-    /// # Errors
-    /// The path cannot be read.
-    pub fn new(column: Column, path: &str) -> Result<Self, PathError> {
-        Ok(Self {
-            column,
-            path: Path::parse(path)?,
-        })
+impl From<&CustomResourceColumnDefinition> for PathColumn {
+    fn from(asked: &CustomResourceColumnDefinition) -> Self {
+        let path = asked.json_path.as_str();
+        let description = match asked.description.as_str() {
+            "" => format!("Value at {path}."),
+            description => description.to_owned(),
+        };
+        Self {
+            column: Column {
+                name: asked.name.clone().into(),
+                r#type: asked.r#type.clone().into(),
+                format: asked.format.clone().into(),
+                description: description.into(),
+                priority: asked.priority,
+            },
+            path: Path::parse(path).ok(),
+        }
     }
 }
 
@@ -93,12 +106,13 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn column(name: &'static str, r#type: &'static str, path: &str) -> PathColumn {
-        let column = Column {
+    fn column(r#type: &str, path: &str) -> PathColumn {
+        PathColumn::from(&CustomResourceColumnDefinition {
+            name: "C".into(),
             r#type: r#type.into(),
-            ..Column::text(name, "")
-        };
-        PathColumn::new(column, path).unwrap()
+            json_path: path.into(),
+            ..CustomResourceColumnDefinition::default()
+        })
     }
 
     #[test]
@@ -132,8 +146,9 @@ mod tests {
             ("string", ".spec.none", Cell::Empty),
             ("date", ".spec.t", Cell::from("30s")),
             ("date", ".spec.s", Cell::from("<invalid>")),
+            ("string", ".spec[", Cell::Empty),
         ] {
-            let paths = Paths::new(vec![column("C", r#type, path)]);
+            let paths = Paths::new(vec![column(r#type, path)]);
             assert_eq!(paths.cells(&object, now)[1], expected, "{type} {path}");
         }
     }

@@ -57,20 +57,9 @@ impl Layout {
         }
     }
 
-    /// The layout of one version of a custom kind. A column whose path does not read was refused when the definition was
-    /// written, and is left out.
+    /// The layout of one version of a custom kind.
     pub fn of_version(columns: &[CustomResourceColumnDefinition]) -> Self {
-        let column = |asked: &CustomResourceColumnDefinition| {
-            let column = Column {
-                name: asked.name.clone().into(),
-                r#type: asked.r#type.clone().into(),
-                format: asked.format.clone().into(),
-                description: asked.description.clone().into(),
-                priority: asked.priority,
-            };
-            PathColumn::new(column, &asked.json_path).ok()
-        };
-        Self::custom(columns.iter().filter_map(column).collect())
+        Self::custom(columns.iter().map(PathColumn::from).collect())
     }
 
     /// The columns.
@@ -155,14 +144,14 @@ pub fn layout(number: u32) -> Layout {
         core::v1::Node => node::NODES, node::node;
         coordination::v1::Lease => node::LEASES, node::lease;
         core::v1::Namespace => cluster::NAMESPACES, cluster::namespace;
-        CustomResourceDefinition => cluster::DEFINITIONS, cluster::definition;
         core::v1::Event => cluster::EVENTS, cluster::event;
         scheduling::v1::PriorityClass => cluster::PRIORITY_CLASSES, cluster::priority_class;
         core::v1::ConfigMap => config::CONFIG_MAPS, config::config_map;
         core::v1::Secret => config::SECRETS, config::secret;
         core::v1::ServiceAccount => config::SERVICE_ACCOUNTS, config::service_account;
         core::v1::ResourceQuota => config::RESOURCE_QUOTAS, config::resource_quota;
-        core::v1::LimitRange => config::LIMIT_RANGES, config::limit_range;
+        core::v1::LimitRange => config::CREATED, config::created;
+        CustomResourceDefinition => config::CREATED, config::created;
         core::v1::Service => network::SERVICES, network::service;
         discovery::v1::EndpointSlice => network::ENDPOINT_SLICES, network::endpoint_slice;
         core::v1::PersistentVolume => storage::VOLUMES, storage::volume;

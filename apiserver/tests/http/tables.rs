@@ -153,3 +153,56 @@ async fn metadata_comes_in_protobuf_too() {
         assert!(has(shape) && has("app") && !has("value"), "{answer:?}");
     }
 }
+
+#[tokio::test]
+async fn a_custom_kind_shows_the_columns_of_its_definition() {
+    let server = Server::start().await;
+    let column =
+        |name: &str, r#type: &str, path: &str| json!({"name": name, "type": r#type, "jsonPath": path});
+    let definition = json!({
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "widgets.example.com"},
+        "spec": {
+            "group": "example.com",
+            "names": {"plural": "widgets", "kind": "Widget"},
+            "scope": "Namespaced",
+            "versions": [
+                {
+                    "name": "v1",
+                    "served": true,
+                    "storage": true,
+                    "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}},
+                    "additionalPrinterColumns": [
+                        column("Size", "integer", ".spec.size"),
+                        column("Ready", "string", ".status.conditions[?(@.type==\"Ready\")].status"),
+                    ],
+                },
+                {
+                    "name": "v2",
+                    "served": true,
+                    "storage": false,
+                    "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}},
+                },
+            ],
+        },
+    });
+    let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    server.post(definitions, &definition).await.ok(201);
+    let widgets = |version: &str| format!("/apis/example.com/{version}/namespaces/default/widgets");
+    let widget = json!({
+        "apiVersion": "example.com/v1",
+        "kind": "Widget",
+        "metadata": {"name": "a"},
+        "spec": {"size": 3},
+        "status": {"conditions": [{"type": "Odd", "status": "False"}, {"type": "Ready", "status": "True"}]},
+    });
+    server.post(widgets("v1"), &widget).await.ok(201);
+    let table = as_table(server.ask("GET", widgets("v1"))).send().await.ok(200);
+    assert_eq!(names(&table), ["Name", "Size", "Ready"]);
+    assert_eq!(table["rows"][0]["cells"], json!(["a", 3, "True"]));
+    let table = as_table(server.ask("GET", widgets("v2"))).send().await.ok(200);
+    assert_eq!(names(&table), ["Name", "Age"]);
+    let table = as_table(server.ask("GET", definitions)).send().await.ok(200);
+    assert_eq!(names(&table), ["Name", "Created At"]);
+}
