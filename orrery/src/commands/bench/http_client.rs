@@ -18,7 +18,7 @@ pub(super) struct Http1 {
 }
 
 impl Http1 {
-    /// Connects to `http://host:port`.
+    /// Connects to `host:port`, with `http://` before it or not.
     pub(super) async fn connect(address: &str) -> Result<Self> {
         let (sender, connection) = http1::handshake(TokioIo::new(open(address).await?)).await?;
         // Ends with its sender; what breaks it breaks the next request.
@@ -56,7 +56,7 @@ pub(super) struct Http2 {
 }
 
 impl Http2 {
-    /// Connects to `http://host:port`.
+    /// Connects to `host:port`, with `http://` before it or not.
     pub(super) async fn connect(address: &str) -> Result<Self> {
         let (sender, connection) = http2::Builder::new(TokioExecutor::new())
             .initial_stream_window_size(WINDOW_BYTES)
@@ -66,14 +66,14 @@ impl Http2 {
         tokio::spawn(connection);
         Ok(Self {
             sender,
-            authority: address.to_owned(),
+            authority: authority(address).to_owned(),
         })
     }
 
     /// Asks for a path; the answer's body is on its way.
     pub(super) async fn get(&mut self, path: &str) -> Result<Incoming> {
         self.sender.ready().await?;
-        let uri = format!("{}{path}", self.authority);
+        let uri = format!("http://{}{path}", self.authority);
         let response = self
             .sender
             .send_request(request("GET", &uri, "", String::new())?)
@@ -82,8 +82,12 @@ impl Http2 {
     }
 }
 
+fn authority(address: &str) -> &str {
+    address.strip_prefix("http://").unwrap_or(address)
+}
+
 async fn open(address: &str) -> Result<TcpStream> {
-    let authority = address.strip_prefix("http://").context("the address is no URL")?;
+    let authority = authority(address);
     let stream = TcpStream::connect(authority).await;
     let stream = stream.with_context(|| format!("connecting to {address}"))?;
     stream.set_nodelay(true)?;
