@@ -10,7 +10,11 @@ failed=0
 readonly PATIENCE=60
 
 _run() {
-    output=$(timeout "$PATIENCE" "$@" 2>&1 </dev/null)
+    if [ "$(type -t "$1")" = function ]; then
+        output=$("$@" 2>&1 </dev/null)
+    else
+        output=$(timeout "$PATIENCE" "$@" 2>&1 </dev/null)
+    fi
     code=$?
 }
 

@@ -20,4 +20,4 @@ expect "server-side apply" 'serverside-applied' kubectl apply --server-side --fo
 expect "explain" 'cronSpec.*<string>.*-required-' kubectl explain crontab.spec
 expect "get all shows the category" 'crontab.stable.example.com/report' kubectl get all
 expect "deleting the kind deletes its objects" 'deleted' kubectl delete crd crontabs.stable.example.com
-refuse "and then there is no such kind" "doesn't have a resource type" kubectl get crontabs
+refuse "and then there is no such kind" "doesn't have a resource type|could not find the requested resource" kubectl get crontabs

@@ -79,8 +79,8 @@ expect "describe secret counts bytes" 'password: +7 bytes' kubectl describe secr
 expect "describe serviceaccount" '^Name: +node-agent' kubectl describe serviceaccount node-agent
 expect "describe node" '^Allocatable:' kubectl describe node node-0
 expect "describe node shows its pods" 'Non-terminated Pods' kubectl describe node node-0
-expect "describe namespace with quota and limits" 'requests.cpu' kubectl describe namespace ledger-team
-expect "describe resourcequota" 'count/deployments.apps' kubectl describe quota compute -n ledger-team
+expect "describe namespace with quota and limits" 'Name: +compute' kubectl describe namespace ledger-team
+expect "describe resourcequota" '^Name: +compute' kubectl describe quota compute -n ledger-team
 expect "describe limitrange" '^Container +memory' kubectl describe limitrange defaults -n ledger-team
 expect "describe priorityclass" '^Value: +100000' kubectl describe priorityclass ledger-critical
 expect "describe storageclass" '^Provisioner: +csi.example.com' kubectl describe storageclass fast
