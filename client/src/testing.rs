@@ -405,7 +405,7 @@ impl World {
         let (now, log, cache) = (self.now, &self.log, &self.cache);
         let reader = self.readers.entry(controller.name()).or_default();
         for event in &log[reader.read..] {
-            if watched.contains(&event.key.kind) {
+            if watched.contains(&kinds::arm(event.key.kind)) {
                 reader.keys.extend(controller.keys(cache, event));
             }
         }

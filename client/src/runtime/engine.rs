@@ -19,6 +19,7 @@ use crate::error::Error;
 use crate::key::ObjectKey;
 use crate::runtime::flight::Results;
 use crate::workqueue::{Lane, WorkQueue};
+use apimachinery::kinds;
 use apimachinery::status::Reason;
 use apimachinery::wire::MetaView;
 use component_base::clock::Instant;
@@ -174,7 +175,8 @@ impl Engine {
 
     fn enqueue(&mut self, event: &CacheEvent) {
         for (lane, controller) in self.controllers.iter().enumerate() {
-            if !self.watched[lane].contains(&event.key.kind) {
+            // Who watches custom kinds watches all of them, by the arm that they share.
+            if !self.watched[lane].contains(&kinds::arm(event.key.kind)) {
                 continue;
             }
             for key in controller.keys(&self.cache, event) {

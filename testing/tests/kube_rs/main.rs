@@ -1,6 +1,7 @@
 //! What programs built on kube-rs do, done against a cluster of ours: the patterns of its examples, one file each.
 
 mod controller;
+mod custom;
 mod dynamic;
 mod events;
 mod lease;
