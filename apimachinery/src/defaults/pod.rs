@@ -7,10 +7,11 @@ use super::{Defaults, fill_in, number, optional, resource_list, string};
 use crate::int_or_string;
 use crate::resources;
 use crate::well_known::{TAINT_NOT_READY, TAINT_UNREACHABLE};
+use proto::Quantity;
 use proto::api::core::v1::{
-    Container, EphemeralContainerCommon, HttpGetAction, Lifecycle, LifecycleHandler, ObjectFieldSelector,
-    Pod, PodSpec, PodTemplate, PodTemplateSpec, Probe, ProbeHandler, ResourceRequirements, Toleration,
-    Volume, VolumeSource,
+    Container, DownwardApiVolumeFile, EphemeralContainerCommon, HttpGetAction, Lifecycle, LifecycleHandler,
+    ObjectFieldSelector, Pod, PodSpec, PodTemplate, PodTemplateSpec, Probe, ProbeHandler,
+    ResourceFieldSelector, ResourceRequirements, Toleration, Volume, VolumeSource,
 };
 use proto::api::scheduling::v1::PriorityClass;
 use proto::meta::v1::ObjectMeta;
@@ -53,7 +54,8 @@ impl Defaults for PodTemplate {
 /// A template's defaults. The template is made when it is missing, so that validation can say what it lacks.
 pub(super) fn pod_template(template: &mut Option<PodTemplateSpec>) {
     let template = template.get_or_insert_default();
-    template.metadata.get_or_insert_with(ObjectMeta::default);
+    // JSON does not show empty metadata, and what was read from it must be the same object.
+    template.metadata.take_if(|meta| *meta == ObjectMeta::default());
     pod_spec(template.spec.get_or_insert_default());
 }
 
@@ -137,6 +139,7 @@ macro_rules! container_defaults {
                     .filter_map(|env| env.value_from.as_mut())
                 {
                     field_ref(&mut source.field_ref);
+                    resource_ref(&mut source.resource_field_ref);
                     if let Some(key) = &mut source.file_key_ref {
                         key.optional.get_or_insert(false);
                     }
@@ -165,6 +168,21 @@ container_defaults!(EphemeralContainerCommon);
 fn field_ref(field: &mut Option<ObjectFieldSelector>) {
     if let Some(field) = field {
         string(&mut field.api_version, "v1");
+    }
+}
+
+fn downward_file(file: &mut DownwardApiVolumeFile) {
+    field_ref(&mut file.field_ref);
+    resource_ref(&mut file.resource_field_ref);
+}
+
+/// Divided by 0 means divided by 1. It is written out, because JSON always shows it: an object that was read as JSON and
+/// written again must be the same.
+fn resource_ref(resource: &mut Option<ResourceFieldSelector>) {
+    if let Some(resource) = resource {
+        resource.divisor.get_or_insert_with(|| Quantity {
+            string: "0".to_owned(),
+        });
     }
 }
 
@@ -233,19 +251,13 @@ fn volume(volume: &mut Volume) {
     }
     if let Some(downward) = &mut source.downward_api {
         downward.default_mode.get_or_insert(FILE_MODE);
-        downward
-            .items
-            .iter_mut()
-            .for_each(|item| field_ref(&mut item.field_ref));
+        downward.items.iter_mut().for_each(downward_file);
     }
     if let Some(projected) = &mut source.projected {
         projected.default_mode.get_or_insert(FILE_MODE);
         for part in &mut projected.sources {
             if let Some(downward) = &mut part.downward_api {
-                downward
-                    .items
-                    .iter_mut()
-                    .for_each(|item| field_ref(&mut item.field_ref));
+                downward.items.iter_mut().for_each(downward_file);
             }
             if let Some(token) = &mut part.service_account_token {
                 token.expiration_seconds.get_or_insert(TOKEN_SECONDS);

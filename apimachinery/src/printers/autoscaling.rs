@@ -1,15 +1,32 @@
-//! What bounds or drives the number of Pods: PodDisruptionBudgets and HorizontalPodAutoscalers.
+//! What bounds or drives the number of Pods: Scales, PodDisruptionBudgets and HorizontalPodAutoscalers.
 
 use super::cell::{AGE, Cell, Column, NAME, row};
 use super::text::{age, quantity};
 use crate::int_or_string;
 use jiff::Timestamp;
+use proto::api::autoscaling::v1::Scale;
 use proto::api::autoscaling::v2::{
     HorizontalPodAutoscaler, HorizontalPodAutoscalerStatus, MetricSpec, MetricStatus, MetricTarget,
     MetricValueStatus,
 };
 use proto::api::policy::v1::PodDisruptionBudget;
 use proto::{IntOrString, Kind, Quantity};
+
+pub(super) const SCALES: &[Column] = &[
+    NAME,
+    Column::integer("Desired", "Replicas that are wanted."),
+    Column::integer("Available", "Replicas that were last seen."),
+    AGE,
+];
+
+pub(super) fn scale(object: &Scale, now: Timestamp) -> Vec<Cell> {
+    row![
+        object.name(),
+        object.spec.as_ref().map_or(0, |spec| spec.replicas),
+        object.status.as_ref().map_or(0, |status| status.replicas),
+        age(object.meta().creation_timestamp.as_ref(), now),
+    ]
+}
 
 pub(super) const BUDGETS: &[Column] = &[
     NAME,

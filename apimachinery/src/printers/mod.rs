@@ -159,6 +159,7 @@ pub fn layout(number: u32) -> Layout {
         proto::api::storage::v1::StorageClass => storage::CLASSES, storage::class;
         policy::v1::PodDisruptionBudget => autoscaling::BUDGETS, autoscaling::budget;
         scaling::v2::HorizontalPodAutoscaler => autoscaling::AUTOSCALERS, autoscaling::autoscaler;
+        scaling::v1::Scale => autoscaling::SCALES, autoscaling::scale;
     }
 }
 

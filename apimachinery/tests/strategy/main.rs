@@ -137,3 +137,35 @@ proptest! {
         }
     }
 }
+
+/// What JSON always shows and the wire may leave out must not become a change of the spec: a patch reads objects as JSON.
+#[test]
+fn an_admitted_object_that_went_through_json_is_the_same_object() {
+    let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
+    let files = std::fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let manifests = files.filter(|path| path.extension().is_some_and(|end| end == "yaml"));
+    let mut seen = 0;
+    for path in manifests {
+        for document in json::yaml::documents(&std::fs::read_to_string(&path).unwrap()) {
+            // Custom resources are no kind of this crate's.
+            let Ok(decoded) = json::from_value(&document.unwrap().value, Unknown::Strict) else {
+                continue;
+            };
+            let Some(info) = kinds::by_number(decoded.number) else {
+                continue;
+            };
+            let mut stamp = |meta: &mut proto::meta::v1::ObjectMeta| {
+                meta.uid = "u1".into();
+                meta.namespace = if info.namespaced { "default" } else { "" }.into();
+            };
+            let object = admit_create(decoded.number, &decoded.bytes, &mut stamp).unwrap();
+            let value = json::to_value(decoded.number, &object).unwrap();
+            let again = json::from_value_as(decoded.number, &value, Unknown::Strict).unwrap();
+            assert_eq!(again.bytes, object, "{}: {value:#}", path.display());
+            seen += 1;
+        }
+    }
+    assert!(seen > 20, "the examples are found: {seen}");
+}

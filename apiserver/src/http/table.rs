@@ -13,7 +13,8 @@ use apimachinery::printers::{self, Layout};
 use apimachinery::wire::MetaView;
 use bytes::Bytes;
 use jiff::Timestamp;
-use proto::Object;
+use proto::api::autoscaling::v1::Scale;
+use proto::{Kind, Object};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -86,7 +87,11 @@ pub(crate) fn of_object(shown: &Shown<'_>, form: TableForm, api: &Api) -> Result
 pub(crate) fn of_event(shown: &Shown<'_>, form: TableForm, columns: bool, api: &Api) -> Result<Bytes> {
     let meta = MetaView::parse(&shown.object.bytes).map_err(|error| errors::internal(error.to_string()))?;
     let metadata = json!({ "resourceVersion": meta.resource_version });
-    let printer = Printer::new(shown.resource, form, api);
+    let mut printer = Printer::new(shown.resource, form, api);
+    // What a subresource answers with is of another kind than the resource.
+    if shown.object.number == Scale::NUMBER {
+        printer.layout = printers::layout(Scale::NUMBER);
+    }
     let mut out = printer.head(&metadata, columns);
     printer.row(shown.object, api, &mut out)?;
     out.extend_from_slice(END);

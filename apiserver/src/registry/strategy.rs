@@ -79,6 +79,11 @@ pub(crate) fn update(info: &Resource, old: &Bytes, new: &Bytes, part: Part) -> R
     Ok(admitted.bytes)
 }
 
+/// The object with its defaults, and nothing else done to it.
+pub(crate) fn defaulted(info: &KindInfo, sent: &Bytes) -> Result<Bytes> {
+    strategy::default_object(info.number, sent).map_err(|rejection| refused(&rejection))
+}
+
 /// An object's scale.
 pub(crate) fn scale_of(info: &Resource, object: &Bytes) -> Result<Scale> {
     let scale = match &info.custom {

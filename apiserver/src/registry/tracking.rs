@@ -96,18 +96,25 @@ pub(crate) fn owned_part(info: &KindInfo, part: Subresource) -> Part {
     }
 }
 
-/// A new object with its managers. `sent` is what the client said of them, which holds where it can be read.
+/// A new object with its managers. Its creator owns what it sent and the defaults of that, but nothing that the server
+/// adds to every object of the kind: a later apply that leaves that out must not take it away. `said` is what the client
+/// says of the managers, which holds where it can be read.
 pub(crate) fn created(
     info: &KindInfo,
     value: Bytes,
-    sent: &[ManagedFieldsEntry],
+    (sent, said): (&Bytes, &[ManagedFieldsEntry]),
     author: &Author,
 ) -> Result<Bytes> {
     if !author.is_named {
         return Ok(value);
     }
-    let mut managers = Managers::decode(sent).unwrap_or_default();
-    let (empty, object) = (tree(info, &Bytes::new())?, tree(info, &value)?);
+    let mut managers = Managers::decode(said).unwrap_or_default();
+    let wanted = if info.is_custom() {
+        value.clone()
+    } else {
+        super::strategy::defaulted(info, sent)?
+    };
+    let (empty, object) = (tree(info, &Bytes::new())?, tree(info, &wanted)?);
     let (part, writer) = (
         owned_part(info, Subresource::Main),
         author.writer(info, Subresource::Main),

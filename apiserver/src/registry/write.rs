@@ -239,7 +239,7 @@ impl Registry {
         let mut new = self.new_object(&info, &sent).await?;
         let warnings =
             strategy::check_fields(&info, &sent, request::unknown_to(&info, &asked.field_validation)?)?;
-        new.value = tracking::created(&info, new.value, &new.managers, &author)?;
+        new.value = tracking::created(&info, new.value, (&sent, &new.managers), &author)?;
         Ok(Prepared {
             dry_run: asked.dry_run,
             warnings: warnings.into(),

@@ -31,7 +31,10 @@ example() {
     esac
     local before
     before=$(settled "$file")
-    lacks "$name applied again changes nothing" 'created|configured|Warning' kubectl apply -f "$file"
+    # kubectl takes a list without keys for changed where the server has filled in its items, as in claim templates; the
+    # versions tell the truth.
+    lacks "$name applied again changes nothing" ' created$|Warning' kubectl apply -f "$file"
+    [ "$name" = database ] || lacks "$name applied again is unchanged" ' configured$' kubectl apply -f "$file"
     equal "$name has no new versions" "$before" versions "$file"
     lacks "$name applied by the server too" 'Warning|rror' kubectl apply --server-side --force-conflicts -f "$file"
     before=$(settled "$file")
@@ -42,4 +45,4 @@ for name in nginx web-app database agent crd crontabs cron team init-and-sidecar
     example "$name"
 done
 lacks "a kustomize overlay applies without a warning" 'Warning|rror' bash -c "kubectl kustomize examples/kustomize/production | sed 's/production/kustomized/' | kubectl apply -f -"
-lacks "and again without a change" 'created|configured|Warning' bash -c "kubectl kustomize examples/kustomize/production | sed 's/production/kustomized/' | kubectl apply -f -"
+lacks "and again without a change" ' (created|configured)$|Warning' bash -c "kubectl kustomize examples/kustomize/production | sed 's/production/kustomized/' | kubectl apply -f -"
