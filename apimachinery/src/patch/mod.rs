@@ -69,6 +69,9 @@ pub fn json_patch(object: &Value, patch: &str) -> Result<Value, PatchError> {
                 return Err(PatchError::TooMuchCopied);
             }
         }
+        if tests_absence(&patched, operation) {
+            continue;
+        }
         json_patch::patch(&mut patched, std::slice::from_ref(operation))
             .map_err(|e| PatchError::DoesNotFit(format!("operation {i}: {}", e.kind)))?;
         if matches!(operation, json_patch::PatchOperation::Copy(_)) && depth_exceeds(&patched, MAX_DEPTH) {
@@ -79,6 +82,19 @@ pub fn json_patch(object: &Value, patch: &str) -> Result<Value, PatchError> {
         return Err(PatchError::TooDeep);
     }
     Ok(patched)
+}
+
+/// Whether the operation asks that a field be null which is not there. RFC 6902 has no word for absence; upstream takes
+/// null for it, and clients rely on that when they set the first finalizer.
+fn tests_absence(object: &Value, operation: &json_patch::PatchOperation) -> bool {
+    let json_patch::PatchOperation::Test(test) = operation else {
+        return false;
+    };
+    let path = test.path.as_str();
+    let parent = path
+        .rsplit_once('/')
+        .and_then(|(parent, _)| object.pointer(parent));
+    test.value.is_null() && parent.is_some_and(Value::is_object) && object.pointer(path).is_none()
 }
 
 /// Applies a merge patch: null removes, objects merge, all else replaces.
@@ -164,6 +180,10 @@ mod tests {
                 json!({"metadata":{"labels":{"a":"1"}},"l":[1,2]}),
             ),
             (r#"[{"op":"test","path":"/list/1","value":2}]"#, object.clone()),
+            (
+                r#"[{"op":"test","path":"/metadata/finalizers","value":null}]"#,
+                object.clone(),
+            ),
             ("[]", object.clone()),
         ] {
             assert_eq!(json_patch(&object, patch).as_ref(), Ok(&expected), "{patch}");
@@ -180,6 +200,8 @@ mod tests {
             (r#"[{"op":"remove","path":"/x"}]"#, "Invalid"),
             (r#"[{"op":"replace","path":"/x/y","value":1}]"#, "Invalid"),
             (r#"[{"op":"test","path":"/a/b","value":2}]"#, "Invalid"),
+            (r#"[{"op":"test","path":"/a/b","value":null}]"#, "Invalid"),
+            (r#"[{"op":"test","path":"/x/y","value":null}]"#, "Invalid"),
         ] {
             assert_eq!(
                 json_patch(&object, patch).unwrap_err().to_status().reason,

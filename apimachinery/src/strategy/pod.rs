@@ -66,7 +66,7 @@ mod tests {
         });
         edit(spec);
         let stored = admit_create(Pod::NUMBER, &pod.encode_to_vec().into(), &mut |meta| {
-            meta.uid = "u".into()
+            meta.uid = "u".into();
         });
         stored.unwrap()
     }
@@ -111,7 +111,7 @@ mod tests {
         };
         let with_one = with_one.encode_to_vec().into();
         let changed = write(part, &with_one, |spec| {
-            spec.ephemeral_containers = vec![debugger("other")]
+            spec.ephemeral_containers = vec![debugger("other")];
         });
         assert!(changed.unwrap_err().contains("may not be changed"));
         let removed = write(part, &with_one, |spec| spec.ephemeral_containers.clear());

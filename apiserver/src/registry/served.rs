@@ -188,7 +188,7 @@ impl Served {
         self.by_path.get(&path).map(|&i| &self.resources[i])
     }
 
-    /// The resource that a path names and that can only be created: see [`create_only`].
+    /// The resource that a path names and that can only be created: see [`create_only()`].
     pub fn find_create_only(&self, group: &str, version: &str, plural: &str) -> Option<Resource> {
         let rows = create_only().iter();
         let mut found =

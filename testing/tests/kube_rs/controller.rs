@@ -109,12 +109,16 @@ async fn define(cluster: &Cluster) {
         .patch("greetings.example.com", &apply, &Patch::Apply(&definition))
         .await
         .unwrap();
-    let established = await_condition(
-        definitions,
-        "greetings.example.com",
-        conditions::is_crd_established(),
-    );
-    soon("the kind is established", established).await.unwrap();
+    soon(
+        "the kind is established",
+        await_condition(
+            definitions,
+            "greetings.example.com",
+            conditions::is_crd_established(),
+        ),
+    )
+    .await
+    .unwrap();
 }
 
 #[tokio::test]

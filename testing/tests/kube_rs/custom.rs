@@ -45,8 +45,10 @@ where
     K: Clone + Debug + DeserializeOwned + Send + 'static,
     K: Resource,
 {
-    let gone = await_condition(api.clone(), name, |object: Option<&K>| object.is_none());
-    soon(&format!("{name} goes"), gone).await.unwrap();
+    let is_gone = |object: Option<&K>| object.is_none();
+    soon("it is gone", await_condition(api.clone(), name, is_gone))
+        .await
+        .unwrap();
 }
 
 #[tokio::test]

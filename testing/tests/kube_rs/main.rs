@@ -9,20 +9,25 @@ mod objects;
 mod subresources;
 mod watching;
 
+use component_base::clock::Clock;
 use k8s_openapi::api::apps::v1::Deployment;
 use serde_json::json;
 use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
 
-/// Waits for something that only a broken cluster does not do.
-async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
-    const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
-    match component_base::clock::Clock::system()
-        .timeout(PATIENCE, future)
-        .await
-    {
-        Ok(value) => value,
-        Err(_) => panic!("it never came that {what}"),
-    }
+/// Waits for something that only a broken cluster does not do. Boxed, because kube-rs' conditions are large.
+fn soon<'a, T: 'a>(
+    what: &'a str,
+    future: impl Future<Output = T> + 'a,
+) -> Pin<Box<dyn Future<Output = T> + 'a>> {
+    const PATIENCE: Duration = Duration::from_secs(60);
+    Box::pin(async move {
+        match Clock::system().timeout(PATIENCE, future).await {
+            Ok(value) => value,
+            Err(_) => panic!("it never came that {what}"),
+        }
+    })
 }
 
 /// A Deployment of a web server.
