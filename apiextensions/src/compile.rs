@@ -142,7 +142,7 @@ pub(crate) fn regex(pattern: &str) -> Result<Regex, String> {
     regex_within(pattern, MAX_PATTERN_BYTES)
 }
 
-/// As [`regex`], with the bytes that it may take.
+/// As [`regex()`], with the bytes that it may take.
 pub(crate) fn regex_within(pattern: &str, bytes: usize) -> Result<Regex, String> {
     let built = RegexBuilder::new(pattern)
         .size_limit(bytes)

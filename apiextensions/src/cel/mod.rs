@@ -5,7 +5,7 @@
 //! to stop the server with it.
 //!
 //! [`check`] text → program, with types and the estimate; [`program`] runs one; [`rules`] reads rules out of a schema;
-//! [`run`] walks an object and runs what applies.
+//! [`mod@run`] walks an object and runs what applies.
 
 mod check;
 mod escape;

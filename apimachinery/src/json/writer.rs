@@ -32,7 +32,7 @@ pub(super) fn write(message: &'static Message, bytes: &[u8], out: &mut Vec<u8>) 
     written
 }
 
-/// [`write`], to where something else was written already.
+/// [`write()`], to where something else was written already.
 pub(super) fn write_to(message: &'static Message, bytes: &[u8], out: &mut Buffer) -> Fallible<()> {
     Writer {
         out,
