@@ -9,7 +9,7 @@ use component_base::rng::Seed;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use proto::api::core::v1::{Container, Node, Pod};
 use proto::{Kind, Quantity};
-use scheduler::cycle::{Evaluation, Evaluations};
+use scheduler::cycle::Cycle;
 use scheduler::pod::{Classes, PodInfo};
 use scheduler::registry::Plugins;
 use scheduler::snapshot::{Placement, Snapshot};
@@ -58,7 +58,7 @@ fn template(c: &mut Criterion) {
     group.throughput(Throughput::Elements(1));
     for nodes in SIZES {
         let (plugins, mut snapshot, mut classes) = (Plugins::all(), cluster(nodes), Classes::default());
-        let mut evaluations = Evaluations::default();
+        let mut cycle = Cycle::default();
         let mut rng = Seed(1).fork("ties");
         let mut waiting: VecDeque<PodInfo> = (0..nodes * 4)
             .map(|number| pod(number, "100m", &mut classes))
@@ -72,8 +72,8 @@ fn template(c: &mut Criterion) {
                     Some(oldest)
                 });
                 let next = next.expect("a pod waits or is placed");
-                let evaluation = evaluations.refreshed(&plugins, &next.class, &snapshot);
-                let slot = evaluation.choose(&plugins, &mut rng).node.expect("there is room");
+                let slot = cycle.decide(&plugins, &next, &snapshot, &mut rng);
+                let slot = slot.expect("there is room");
                 let node = snapshot.node(slot).name.clone();
                 snapshot.place(&next, &node, Placement::Assumed);
                 placed.push_back(next);
@@ -91,11 +91,7 @@ fn new_class(c: &mut Criterion) {
         let next = pod(0, "100m", &mut Classes::default());
         let mut rng = Seed(1).fork("ties");
         group.bench_function(BenchmarkId::from_parameter(nodes), |bencher| {
-            bencher.iter(|| {
-                let mut evaluation = Evaluation::default();
-                evaluation.refresh(&plugins, &next.class, &snapshot);
-                evaluation.choose(&plugins, &mut rng).node
-            });
+            bencher.iter(|| Cycle::default().decide(&plugins, &next, &snapshot, &mut rng));
         });
     }
     group.finish();
@@ -108,11 +104,7 @@ fn diagnose(c: &mut Criterion) {
         let (plugins, snapshot) = (Plugins::all(), cluster(nodes));
         let next = pod(0, "64", &mut Classes::default());
         group.bench_function(BenchmarkId::from_parameter(nodes), |bencher| {
-            bencher.iter(|| {
-                let mut evaluation = Evaluation::default();
-                evaluation.refresh(&plugins, &next.class, &snapshot);
-                evaluation.diagnose(&plugins, &next.class, &snapshot)
-            });
+            bencher.iter(|| Cycle::default().diagnose(&plugins, &next, &snapshot));
         });
     }
     group.finish();

@@ -3,13 +3,14 @@
 //! In: a Pod's name. Out: [`ExplainResponse`]. The engine's task answers between two decisions, so that an explanation shows
 //! one moment. Nothing is changed: a Pod that has a node is lifted from it for the length of the question.
 
-use crate::cycle::{Evaluation, Prepared};
+use crate::cycle::{Appraisal, Appraised, Scored};
 use crate::engine::Engine;
 use crate::framework::Status as Verdict;
 use crate::limits::{EXPLANATIONS_WAITING, NODES_EXPLAINED};
-use crate::pod::PodClass;
+use crate::pod::PodInfo;
 use crate::queue::Place;
-use crate::snapshot::{Node, Placement};
+use crate::registry::Plugins;
+use crate::snapshot::{PlacedPod, Placement};
 use apimachinery::status::{Reason, about};
 use client::ObjectKey;
 use component_base::grpc::to_tonic;
@@ -18,7 +19,6 @@ use proto::orrery::v1::explain_response::State;
 use proto::orrery::v1::scheduler_server::Scheduler;
 use proto::orrery::v1::{ExplainRequest, ExplainResponse, NodeVerdict, PluginScore};
 use std::cmp::Reverse;
-use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 use tonic::{Request, Response, Status};
 
@@ -83,9 +83,9 @@ pub(crate) fn explain(engine: &mut Engine, request: &ExplainRequest) -> Result<E
     let key = ObjectKey::new::<Pod>(namespace, &request.pod);
     let queued = engine.queue.get(&key).cloned();
     let placed = engine.snapshot.pod(&key).cloned();
-    let (uid, class) = match (&queued, &placed) {
-        (_, Some(placed)) => (placed.uid.clone(), placed.class.clone()),
-        (Some(queued), None) => (queued.pod.uid.clone(), queued.pod.class.clone()),
+    let pod = match (&queued, &placed) {
+        (_, Some(placed)) => as_pod(placed),
+        (Some(queued), None) => PodInfo::clone(&queued.pod),
         (None, None) => {
             let message = format!(
                 "pods {:?} not found: it does not exist, has run to its end, or is another scheduler's",
@@ -96,7 +96,7 @@ pub(crate) fn explain(engine: &mut Engine, request: &ExplainRequest) -> Result<E
         }
     };
     let mut response = ExplainResponse {
-        uid: uid.to_string(),
+        uid: pod.uid.to_string(),
         state: state(
             queued.as_ref().map(|q| q.place),
             placed.as_ref().map(|p| p.placement),
@@ -109,15 +109,31 @@ pub(crate) fn explain(engine: &mut Engine, request: &ExplainRequest) -> Result<E
         ..ExplainResponse::default()
     };
     let Some(placed) = placed else {
-        judge(engine, &class, request.limit, &mut response);
+        judge(engine, &pod, request.limit, &mut response)?;
         return Ok(response);
     };
     let node = engine.snapshot.node(placed.slot).name.clone();
     engine.snapshot.remove_pod(&key);
-    judge(engine, &class, request.limit, &mut response);
-    engine.snapshot.put_back(key, placed, &node);
+    let judged = judge(engine, &pod, request.limit, &mut response);
+    engine.snapshot.put_back(placed, &node);
+    judged?;
     response.node = node.to_string();
     Ok(response)
+}
+
+/// A placed Pod as one that waits.
+fn as_pod(placed: &PlacedPod) -> PodInfo {
+    PodInfo {
+        key: placed.key.clone(),
+        uid: placed.uid.clone(),
+        revision: placed.revision,
+        gated: false,
+        deleting: placed.deleting,
+        started: placed.started,
+        nominated: None,
+        conditions: vec![],
+        template: placed.template.clone(),
+    }
 }
 
 fn state(place: Option<Place>, placement: Option<Placement>) -> State {
@@ -126,35 +142,36 @@ fn state(place: Option<Place>, placement: Option<Placement>) -> State {
         (Some(Placement::Assumed), _) | (None, Some(Place::Taken)) => State::Binding,
         (None, Some(Place::Active)) => State::Active,
         (None, Some(Place::Backoff)) => State::Backoff,
-        (None, Some(Place::Unschedulable(_))) => State::Unschedulable,
+        (None, Some(Place::Unschedulable(_) | Place::MakingRoom(_))) => State::Unschedulable,
         (None, Some(Place::Gated)) => State::Gated,
         (None, None) => State::Unspecified,
     }
 }
 
-/// Fills in what the nodes are to a class of Pods.
-fn judge(engine: &mut Engine, class: &Arc<PodClass>, limit: i32, response: &mut ExplainResponse) {
-    let mut evaluation = Evaluation::default();
-    evaluation.refresh(&engine.plugins, class, &engine.snapshot);
-    if evaluation.feasible() == 0 {
-        let diagnosis = evaluation.diagnose(&engine.plugins, class, &engine.snapshot);
+/// Fills in what the nodes are to a Pod.
+fn judge(
+    engine: &mut Engine,
+    pod: &PodInfo,
+    limit: i32,
+    response: &mut ExplainResponse,
+) -> Result<(), Status> {
+    let name = &pod.template.spec.scheduler_name;
+    let Some(profile) = engine.profiles.get_mut(name) else {
+        let message = format!("the pod asks for the scheduler {name:?}, which this one is not");
+        return Err(Status::failed_precondition(message));
+    };
+    let snapshot = &engine.snapshot;
+    let appraisal = Appraisal::of(&profile.plugins, pod, snapshot);
+    if appraisal.feasible() == 0 {
+        let diagnosis = profile.cycle.diagnose(&profile.plugins, pod, snapshot);
         response.message.clone_from(&diagnosis.message);
     }
-    response.total_nodes = engine.snapshot.node_count() as i32;
-    response.feasible_nodes = evaluation.feasible() as i32;
-    let prepared = Prepared::new(&engine.plugins, class, &engine.snapshot);
-    let present = engine.snapshot.slots().iter().filter(|node| node.present);
-    let verdict = |node: &Node| match prepared.judge(node) {
-        Ok(()) => accepted(engine, &prepared, &evaluation, node),
-        Err((place, rejection)) => NodeVerdict {
-            node: node.name.to_string(),
-            plugin: engine.plugins.filters[place].name().into(),
-            resolvable: rejection.status == Verdict::Unschedulable,
-            reasons: rejection.reasons.into_iter().map(String::from).collect(),
-            ..NodeVerdict::default()
-        },
-    };
-    response.nodes = present.map(verdict).collect();
+    response.total_nodes = snapshot.node_count() as i32;
+    response.feasible_nodes = appraisal.feasible() as i32;
+    let nodes = appraisal.nodes.into_iter();
+    response.nodes = nodes
+        .map(|node| verdict(&profile.plugins, &snapshot.node(node.slot).name, node))
+        .collect();
     response.nodes.sort_by(|a, b| {
         (Reverse((a.feasible, a.total)), &a.node).cmp(&(Reverse((b.feasible, b.total)), &b.node))
     });
@@ -162,25 +179,35 @@ fn judge(engine: &mut Engine, class: &Arc<PodClass>, limit: i32, response: &mut 
     response
         .nodes
         .truncate(limit.unwrap_or(NODES_EXPLAINED).min(NODES_EXPLAINED));
+    Ok(())
 }
 
-fn accepted(engine: &Engine, prepared: &Prepared<'_>, evaluation: &Evaluation, node: &Node) -> NodeVerdict {
-    let score = |scoring: &crate::cycle::PreparedScore<'_>| {
-        let raw = scoring.score.score(node);
-        PluginScore {
-            plugin: engine.plugins.scores[scoring.place].plugin.name().into(),
-            raw,
-            score: scoring.normalize.apply(raw, evaluation.highest(scoring.place)),
-            weight: scoring.weight,
-        }
-    };
-    let scores: Vec<PluginScore> = prepared.scores.iter().map(score).collect();
-    NodeVerdict {
-        node: node.name.to_string(),
-        feasible: true,
-        total: scores.iter().map(|score| score.weight * score.score).sum(),
-        scores,
-        ..NodeVerdict::default()
+fn verdict(plugins: &Plugins, node: &str, appraised: Appraised) -> NodeVerdict {
+    let total = appraised.total().unwrap_or_default();
+    match appraised.verdict {
+        Ok(scores) => NodeVerdict {
+            node: node.into(),
+            feasible: true,
+            total,
+            scores: scores.into_iter().map(|scored| score(plugins, scored)).collect(),
+            ..NodeVerdict::default()
+        },
+        Err((place, rejection)) => NodeVerdict {
+            node: node.into(),
+            plugin: plugins.filters[place].name().into(),
+            resolvable: rejection.status == Verdict::Unschedulable,
+            reasons: rejection.reasons.into_iter().map(String::from).collect(),
+            ..NodeVerdict::default()
+        },
+    }
+}
+
+fn score(plugins: &Plugins, scored: Scored) -> PluginScore {
+    PluginScore {
+        plugin: plugins.scores[scored.place].plugin.name().into(),
+        raw: scored.raw,
+        score: scored.score,
+        weight: scored.weight,
     }
 }
 

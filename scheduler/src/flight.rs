@@ -4,12 +4,15 @@
 //! refused, the API is asked for the Pod, so that the engine learns the truth before the stream tells it; a node's room is
 //! never given away on a guess.
 
-use crate::engine::{Binding, Found};
+use crate::engine::{Binding, Found, Preemption};
+use crate::framework::Victim;
 use client::Client;
 use client::Error;
 use client::backoff::{Backoff, Policy};
 use proto::api::core::v1::Pod;
-use proto::orrery::v1::{BatchOperation, GetRequest};
+use proto::meta::v1::{DeleteOptions, Preconditions};
+use proto::orrery::v1::batch_operation::Operation;
+use proto::orrery::v1::{BatchOperation, DeleteRequest, GetRequest};
 
 /// What became of a binding.
 #[derive(Debug)]
@@ -94,6 +97,27 @@ pub(crate) fn backoff(client: &Client, flight: u64) -> Backoff {
         Policy::RECONNECT,
         client.seed().child("binding").fork(&flight.to_string()),
     )
+}
+
+/// The writes that send a preemption's victims away, each only if it is still the Pod that was meant.
+pub(crate) fn evictions(preemption: &Preemption) -> Vec<BatchOperation> {
+    let victims = preemption.room.victims.iter();
+    let delete = |victim: &Victim| BatchOperation {
+        operation: Some(Operation::Delete(DeleteRequest {
+            kind: "pods".into(),
+            namespace: victim.key.namespace.to_string(),
+            name: victim.key.name.to_string(),
+            options: Some(DeleteOptions {
+                preconditions: Some(Preconditions {
+                    uid: Some(victim.uid.to_string()),
+                    ..Preconditions::default()
+                }),
+                ..DeleteOptions::default()
+            }),
+        })),
+        cause: preemption.pod.revision,
+    };
+    victims.map(delete).collect()
 }
 
 /// Writes conditions, once.

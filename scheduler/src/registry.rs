@@ -3,7 +3,9 @@
 //! A node is asked for no more opinions once a plugin refuses it, so those that refuse many nodes for little work stand
 //! first. Weights are upstream's defaults. <https://kubernetes.io/docs/reference/scheduling/config/#profiles>
 
-use crate::framework::{AnyFilter, AnyScore, Bind, EventSet, PostFilter, Reserve};
+use crate::framework::{
+    AnyFilter, AnyPodFilter, AnyPodScore, AnyScore, Bind, Change, Permit, PostFilter, Requeue, Reserve,
+};
 use crate::plugins::balanced_allocation::BalancedAllocation;
 use crate::plugins::default_binder::DefaultBinder;
 use crate::plugins::node_affinity::NodeAffinity;
@@ -12,25 +14,70 @@ use crate::plugins::node_ports::NodePorts;
 use crate::plugins::node_resources_fit::NodeResourcesFit;
 use crate::plugins::node_unschedulable::NodeUnschedulable;
 use crate::plugins::taint_toleration::TaintToleration;
+use crate::pod::PodTemplate;
+use crate::snapshot::Snapshot;
 
 /// The plugins at each extension point.
 pub struct Plugins {
     /// PreFilter and Filter.
-    pub filters: Vec<Box<dyn AnyFilter>>,
+    pub filters: Vec<FilterPlugin>,
     /// PreScore and Score.
     pub scores: Vec<Weighted>,
     /// PostFilter.
     pub post_filters: Vec<Box<dyn PostFilter>>,
     /// Reserve.
     pub reserves: Vec<Box<dyn Reserve>>,
+    /// Permit and PreBind.
+    pub permits: Vec<Box<dyn Permit>>,
     /// Bind: the first that knows how.
     pub binds: Vec<Box<dyn Bind>>,
+}
+
+/// A filtering plugin, by what it looks at.
+pub enum FilterPlugin {
+    /// At what the Pod asks for, and the node.
+    Class(Box<dyn AnyFilter>),
+    /// At the Pod itself, and all of the cluster.
+    Pod(Box<dyn AnyPodFilter>),
+}
+
+impl FilterPlugin {
+    /// As Kubernetes names it.
+    pub fn name(&self) -> &'static str {
+        self.requeue().name()
+    }
+
+    /// When it helps to ask it again.
+    pub fn requeue(&self) -> &dyn Requeue {
+        match self {
+            Self::Class(plugin) => plugin.as_ref(),
+            Self::Pod(plugin) => plugin.as_ref(),
+        }
+    }
+}
+
+/// A scoring plugin, by what it looks at.
+pub enum ScorePlugin {
+    /// At what the Pod asks for, and the node.
+    Class(Box<dyn AnyScore>),
+    /// At the Pod itself, and all of the cluster.
+    Pod(Box<dyn AnyPodScore>),
+}
+
+impl ScorePlugin {
+    /// As Kubernetes names it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Class(plugin) => plugin.name(),
+            Self::Pod(plugin) => plugin.name(),
+        }
+    }
 }
 
 /// A scoring plugin, and how much it counts.
 pub struct Weighted {
     /// The plugin.
-    pub plugin: Box<dyn AnyScore>,
+    pub plugin: ScorePlugin,
     /// What its scores are multiplied by.
     pub weight: i64,
 }
@@ -59,60 +106,69 @@ impl PluginSet {
 impl Plugins {
     /// All plugins, as upstream enables them by default.
     pub fn all() -> Self {
-        let weighted = |plugin: Box<dyn AnyScore>, weight| Weighted { plugin, weight };
+        let class = |plugin, weight| Weighted {
+            plugin: ScorePlugin::Class(plugin),
+            weight,
+        };
         Self {
             filters: vec![
-                Box::new(NodeUnschedulable),
-                Box::new(NodeName),
-                Box::new(TaintToleration),
-                Box::new(NodeAffinity),
-                Box::new(NodePorts),
-                Box::new(NodeResourcesFit),
+                FilterPlugin::Class(Box::new(NodeUnschedulable)),
+                FilterPlugin::Class(Box::new(NodeName)),
+                FilterPlugin::Class(Box::new(TaintToleration)),
+                FilterPlugin::Class(Box::new(NodeAffinity)),
+                FilterPlugin::Class(Box::new(NodePorts)),
+                FilterPlugin::Class(Box::new(NodeResourcesFit)),
             ],
             scores: vec![
-                weighted(Box::new(TaintToleration), 3),
-                weighted(Box::new(NodeAffinity), 2),
-                weighted(Box::new(NodeResourcesFit), 1),
-                weighted(Box::new(BalancedAllocation), 1),
+                class(Box::new(TaintToleration), 3),
+                class(Box::new(NodeAffinity), 2),
+                class(Box::new(NodeResourcesFit), 1),
+                class(Box::new(BalancedAllocation), 1),
             ],
             post_filters: vec![],
             reserves: vec![],
+            permits: vec![],
             binds: vec![Box::new(DefaultBinder)],
         }
     }
 
-    /// The changes that can help a Pod which these plugins rejected. A Pod that no plugin rejected may be helped by any.
-    pub fn requeue_on(&self, rejected_by: PluginSet) -> EventSet {
-        if rejected_by.is_empty() {
-            return EventSet::all();
-        }
+    /// Whether a change can help a Pod which these plugins rejected. A Pod that no plugin rejected may be helped by any.
+    pub fn helps(
+        &self,
+        rejected_by: PluginSet,
+        pod: &PodTemplate,
+        change: &Change<'_>,
+        snapshot: &Snapshot,
+    ) -> bool {
+        let helps = |plugin: &FilterPlugin| {
+            let plugin = plugin.requeue();
+            plugin.requeue_on().intersects(change.events) && plugin.helps(pod, change, snapshot)
+        };
         let rejecting = (0..)
             .zip(&self.filters)
             .filter(|(place, _)| rejected_by.contains(*place));
-        rejecting.fold(EventSet::NONE, |set, (_, plugin)| set.union(plugin.requeue_on()))
+        rejected_by.is_empty() || { rejecting }.any(|(_, plugin)| helps(plugin))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::framework::ClusterEvent;
+    use crate::framework::{Changed, ClusterEvent};
 
     #[test]
     fn an_event_helps_pods_whose_rejecting_plugins_ask_for_it() {
         let plugins = Plugins::all();
-        let by = |name: &str| {
+        let snapshot = Snapshot::new();
+        let helps = |name: &str, event: ClusterEvent| {
             let mut set = PluginSet::default();
-            set.insert(
-                plugins
-                    .filters
-                    .iter()
-                    .position(|plugin| plugin.name() == name)
-                    .unwrap(),
-            );
-            set
+            if let Some(place) = plugins.filters.iter().position(|plugin| plugin.name() == name) {
+                set.insert(place);
+            }
+            let change = Change::new(event, Changed::Other);
+            plugins.helps(set, &PodTemplate::default(), &change, &snapshot)
         };
-        for (name, event, helps) in [
+        for (name, event, expected) in [
             ("NodeResourcesFit", ClusterEvent::AssignedPodDeleted, true),
             ("NodeResourcesFit", ClusterEvent::NodeLabels, false),
             ("TaintToleration", ClusterEvent::NodeTaints, true),
@@ -121,14 +177,10 @@ mod tests {
             ("NodePorts", ClusterEvent::AssignedPodDeleted, true),
             ("NodeUnschedulable", ClusterEvent::NodeTaints, true),
         ] {
-            assert_eq!(
-                plugins.requeue_on(by(name)).intersects(event.into()),
-                helps,
-                "{name} {event:?}"
-            );
+            assert_eq!(helps(name, event), expected, "{name} {event:?}");
         }
         for event in ClusterEvent::ALL {
-            assert!(plugins.requeue_on(PluginSet::default()).intersects(event.into()));
+            assert!(helps("none", event), "a pod that nobody rejected, {event:?}");
         }
     }
 
@@ -136,7 +188,10 @@ mod tests {
     fn every_plugin_wakes_its_pods_for_a_new_node() {
         for plugin in Plugins::all().filters {
             assert!(
-                plugin.requeue_on().intersects(ClusterEvent::NodeAdded.into()),
+                plugin
+                    .requeue()
+                    .requeue_on()
+                    .intersects(ClusterEvent::NodeAdded.into()),
                 "{}",
                 plugin.name()
             );

@@ -2,7 +2,10 @@
 //!
 //! <https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-conditions>
 
+use crate::engine::Preemption;
+use crate::framework::Victim;
 use crate::pod::{POD_SCHEDULED, PodInfo};
+use client::ObjectKey;
 use client::controller::{EventAction, EventKind};
 use client::time;
 use jiff::Timestamp;
@@ -34,6 +37,8 @@ pub enum Report {
     },
     /// A write of the Pod's status. It may fail: the next attempt writes it again.
     Condition(BatchOperation),
+    /// Another write, which a Pod waits for.
+    Write(BatchOperation),
 }
 
 /// A Pod has a node.
@@ -53,19 +58,57 @@ pub(crate) fn failed(pod: &PodInfo, message: &str, is_error: bool, wall: Timesta
     reports
 }
 
+/// A Pod has no node, and why; room is being made for it on one.
+pub(crate) fn making_room(pod: &PodInfo, message: String, node: &str, wall: Timestamp) -> Vec<Report> {
+    let mut status = scheduled_false(pod, UNSCHEDULABLE, &message, wall).unwrap_or_else(|| json!({}));
+    status["nominatedNodeName"] = json!(node);
+    let write = Report::Condition(status_patch(pod, status));
+    vec![event(pod, EventKind::Warning, "FailedScheduling", message), write]
+}
+
+/// A Pod must go so that another gets its room.
+pub(crate) fn preempted(victim: &Victim, preemption: &Preemption) -> Report {
+    let message = format!(
+        "Preempted by pod {} on node {}",
+        preemption.pod.uid, preemption.room.node
+    );
+    about(
+        &victim.key,
+        &victim.uid,
+        preemption.pod.revision,
+        EventKind::Normal,
+        "Preempted",
+        message,
+    )
+}
+
 /// A Pod's gates hold it.
 pub(crate) fn gated(pod: &PodInfo, wall: Timestamp) -> Option<Report> {
     condition(pod, SCHEDULING_GATED, GATED_MESSAGE, wall)
 }
 
+/// Room is being made for a Pod on a node, or, if that is empty, is no longer.
+pub(crate) fn nominated(pod: &PodInfo, node: &str) -> Option<Report> {
+    if pod.nominated.as_deref().unwrap_or_default() == node {
+        return None;
+    }
+    let status = json!({ "nominatedNodeName": (!node.is_empty()).then_some(node) });
+    Some(Report::Condition(status_patch(pod, status)))
+}
+
 fn event(pod: &PodInfo, r#type: EventKind, reason: &str, message: String) -> Report {
+    about(&pod.key, &pod.uid, pod.revision, r#type, reason, message)
+}
+
+/// An Event about a Pod. `cause` is the revision that it tells of.
+fn about(key: &ObjectKey, uid: &str, cause: i64, r#type: EventKind, reason: &str, message: String) -> Report {
     let regarding = ObjectReference {
         kind: Pod::NAME.into(),
         api_version: "v1".into(),
-        namespace: pod.key.namespace.to_string(),
-        name: pod.key.name.to_string(),
-        uid: pod.uid.to_string(),
-        resource_version: pod.revision.to_string(),
+        namespace: key.namespace.to_string(),
+        name: key.name.to_string(),
+        uid: uid.into(),
+        resource_version: cause.to_string(),
         field_path: String::new(),
     };
     Report::Event {
@@ -75,12 +118,18 @@ fn event(pod: &PodInfo, r#type: EventKind, reason: &str, message: String) -> Rep
             reason: reason.into(),
             message,
         },
-        cause: pod.revision,
+        cause,
     }
 }
 
 /// The write that makes `PodScheduled` false; `None` when it says so already.
 fn condition(pod: &PodInfo, reason: &str, message: &str, wall: Timestamp) -> Option<Report> {
+    let status = scheduled_false(pod, reason, message, wall)?;
+    Some(Report::Condition(status_patch(pod, status)))
+}
+
+/// The part of the status that makes `PodScheduled` false; `None` when it says so already.
+fn scheduled_false(pod: &PodInfo, reason: &str, message: &str, wall: Timestamp) -> Option<Value> {
     let old = pod.scheduled_condition();
     if old.is_some_and(|old| old.status == "False" && old.reason == reason && old.message == message) {
         return None;
@@ -101,10 +150,16 @@ fn condition(pod: &PodInfo, reason: &str, message: &str, wall: Timestamp) -> Opt
     // A merge patch replaces a list as a whole. So the others are repeated, and the patch holds only while the Pod is as
     // it was seen.
     let conditions: Vec<Value> = others.chain([&new]).map(to_json).collect();
-    let patch = json!({
-        "metadata": { "uid": &*pod.uid, "resourceVersion": pod.revision.to_string() },
-        "status": { "conditions": conditions },
-    });
+    Some(json!({ "conditions": conditions }))
+}
+
+/// The write that merges `status` into the Pod's status. One with conditions holds only while the Pod is as it was seen.
+fn status_patch(pod: &PodInfo, status: Value) -> BatchOperation {
+    let mut patch = json!({ "metadata": { "uid": &*pod.uid } });
+    if status.get("conditions").is_some() {
+        patch["metadata"]["resourceVersion"] = json!(pod.revision.to_string());
+    }
+    patch["status"] = status;
     let patch = PatchRequest {
         kind: "pods".into(),
         namespace: pod.key.namespace.to_string(),
@@ -114,10 +169,10 @@ fn condition(pod: &PodInfo, reason: &str, message: &str, wall: Timestamp) -> Opt
         patch: patch.to_string(),
         ..PatchRequest::default()
     };
-    Some(Report::Condition(BatchOperation {
+    BatchOperation {
         operation: Some(Operation::Patch(patch)),
         cause: pod.revision,
-    }))
+    }
 }
 
 fn to_json(condition: &PodCondition) -> Value {

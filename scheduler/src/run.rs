@@ -1,7 +1,7 @@
 //! The loop around the [`Engine`]: stream in, batches out, explanations on request. The only file with I/O besides
 //! [`crate::flight`]; it decides nothing.
 
-use crate::engine::{Binding, Engine, Outcome};
+use crate::engine::{Binding, Engine, Outcome, Preemption};
 use crate::explain::Asked;
 use crate::flight::{self, Fate, Flown};
 use crate::limits::{
@@ -9,6 +9,7 @@ use crate::limits::{
 };
 use crate::metrics::Metrics;
 use crate::report::Report;
+use crate::snapshot::Objects;
 use client::informer::target;
 use client::{Client, Delta, EventRecorder, Informer};
 use component_base::clock::Clock;
@@ -56,7 +57,9 @@ impl Loop {
 
     /// Schedules until shutdown.
     pub(crate) async fn run(mut self, mut asked: mpsc::Receiver<Asked>, shutdown: &Shutdown) {
-        let mut informer = Informer::spawn(&self.client, vec![target::<Node>(), target::<Pod>()]);
+        let mut targets = vec![target::<Node>(), target::<Pod>()];
+        targets.extend(Objects::targets());
+        let mut informer = Informer::spawn(&self.client, targets);
         loop {
             for _ in 0..CHANGES_A_TURN {
                 let Some(delta) = informer.try_next() else { break };
@@ -64,7 +67,7 @@ impl Loop {
             }
             let busy = self.decide();
             self.report();
-            let due = self.engine.queue().next_due().filter(|_| self.engine.synced());
+            let due = self.engine.next_due().filter(|_| self.engine.synced());
             tokio::select! {
                 // In this order always, so that a run can be repeated.
                 biased;
@@ -118,6 +121,11 @@ impl Loop {
                     "scheduled"
                 }
                 Outcome::Unschedulable => "unschedulable",
+                Outcome::Preempt(preemption) => {
+                    self.evict(*preemption);
+                    "unschedulable"
+                }
+                Outcome::Waiting => "waiting",
                 Outcome::Error => "error",
             };
             self.metrics.decided(result, self.clock.now() - start);
@@ -130,7 +138,14 @@ impl Loop {
                 .spawn(flight::bind(self.client.clone(), bindings, backoff));
         }
         self.tell();
-        self.engine.synced() && self.engine.queue().is_ready() && self.has_room()
+        self.engine.synced() && self.engine.is_ready() && self.has_room()
+    }
+
+    /// Sends the victims away. Those that the API has let go are seen to leave on the stream.
+    fn evict(&mut self, preemption: Preemption) {
+        let deletes = flight::evictions(&preemption);
+        self.conditions.extend(deletes);
+        self.engine.preempted(&preemption);
     }
 
     /// Takes in what came back.
@@ -172,6 +187,8 @@ impl Loop {
                     self.conditions.push(operation);
                 }
                 Report::Condition(_) => tracing::debug!("a pod's condition is dropped"),
+                // Bounded by the pods that wait for it.
+                Report::Write(operation) => self.conditions.push(operation),
             }
         }
         if !self.conditions_in_flight && !self.conditions.is_empty() {

@@ -1,12 +1,13 @@
 //! What this crate's tests make clusters of, and how they ask one plugin alone.
 
-use crate::framework::{AnyFilter, AnyScore, PreFiltered, Rejection};
-use crate::pod::{Classes, PodClass, PodInfo};
+use crate::framework::{AnyFilter, AnyScore, Bounds, PreFiltered, Rejection};
+use crate::pod::{PodClass, PodInfo, PodTemplate, TemplateId};
 use crate::snapshot::{Node, Placement, Snapshot};
 use client::ObjectKey;
 use proto::Kind;
 use proto::api::core::v1::{self as core, Container, Pod, PodSpec, ResourceRequirements, Taint, Toleration};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 pub(crate) type Amounts<'a> = [(&'a str, &'a str)];
 
@@ -51,14 +52,23 @@ pub(crate) fn class(requests: &Amounts<'_>) -> PodClass {
 
 /// A Pod of a class.
 pub(crate) fn info(name: &str, class: &PodClass) -> PodInfo {
+    let mut template = PodTemplate {
+        id: TemplateId(0),
+        namespace: "default".into(),
+        class: Arc::new(class.clone()),
+        ..PodTemplate::default()
+    };
+    template.spec.scheduler_name = "default-scheduler".into();
     PodInfo {
         key: ObjectKey::new::<Pod>("default", name),
         uid: name.into(),
         revision: 1,
-        priority: 0,
         gated: false,
+        deleting: false,
+        started: 0,
+        nominated: None,
         conditions: vec![],
-        class: Classes::default().intern(class.clone()),
+        template: Arc::new(template),
     }
 }
 
@@ -137,11 +147,11 @@ pub(crate) fn rate(plugin: &dyn AnyScore, pod: &PodClass, nodes: &[Node]) -> Opt
     }
     let score = plugin.prepare(pod, &snapshot)?;
     let raw: Vec<i64> = nodes.iter().map(|node| score.score(node)).collect();
-    let highest = raw.iter().copied().max().unwrap_or(0);
+    let bounds = Bounds::of(raw.iter().copied());
     let normalize = score.normalize();
     Some(
         raw.into_iter()
-            .map(|raw| (raw, normalize.apply(raw, highest)))
+            .map(|raw| (raw, normalize.apply(raw, bounds)))
             .collect(),
     )
 }

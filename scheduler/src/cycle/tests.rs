@@ -1,7 +1,6 @@
-//! The decision against a naive reference, and the shared evaluation against a fresh one.
+//! The decision against a look at every node, and what is kept of a class against what is worked out anew.
 
 use super::*;
-use crate::pod::PodInfo;
 use crate::snapshot::Placement;
 use crate::testing::{Amounts, api_node, class, info, taint, toleration};
 use apimachinery::well_known::{NO_SCHEDULE, PREFER_NO_SCHEDULE};
@@ -94,75 +93,110 @@ fn apply(snapshot: &mut Snapshot, change: &Change, kinds: &[Arc<PodClass>]) {
     }
 }
 
-/// Every feasible node's total, worked out one by one with nothing kept.
-fn reference(plugins: &Plugins, class: &PodClass, snapshot: &Snapshot) -> Vec<(Slot, i64)> {
-    let prepared = Prepared::new(plugins, class, snapshot);
-    let nodes = (0..).zip(snapshot.slots());
-    let feasible: Vec<(Slot, &Node)> = nodes
-        .filter(|(_, node)| node.present && prepared.judge(node).is_ok())
+/// The best nodes, worked out one by one with nothing kept.
+fn reference(plugins: &Plugins, pod: &PodInfo, snapshot: &Snapshot) -> (Vec<Slot>, usize) {
+    let appraisal = Appraisal::of(plugins, pod, snapshot);
+    let totals: Vec<(Slot, i64)> = appraisal
+        .nodes
+        .iter()
+        .filter_map(|node| Some((node.slot, node.total()?)))
         .collect();
-    let total = |node: &Node| -> i64 {
-        let scored = prepared.scores.iter().map(|scoring| {
-            let highest = feasible.iter().map(|(_, node)| scoring.score.score(node)).max();
-            let score = scoring
-                .normalize
-                .apply(scoring.score.score(node), highest.unwrap_or(0));
-            assert!((0..=100).contains(&score));
-            scoring.weight * score
-        });
-        scored.sum()
-    };
-    feasible.iter().map(|(slot, node)| (*slot, total(node))).collect()
+    let highest = totals.iter().map(|(_, total)| *total).max();
+    let best = totals.iter().filter(|(_, total)| Some(*total) == highest);
+    (best.map(|(slot, _)| *slot).collect(), totals.len())
 }
 
 proptest! {
     #[test]
-    fn a_shared_evaluation_equals_a_fresh_one_and_chooses_a_best_node(
+    fn what_is_kept_of_a_class_decides_as_a_look_at_every_node_does(
         changes in prop::collection::vec((change(), 0..5usize), 1..60),
         seed: u64,
     ) {
         let (plugins, kinds) = (Plugins::all(), kinds());
         let mut rng = Seed(seed).fork("ties");
         let mut snapshot = Snapshot::new();
-        let mut kept = Evaluations::default();
+        let mut kept = Cycle::default();
         for (change, kind) in changes {
             apply(&mut snapshot, &change, &kinds);
-            let class = &kinds[kind];
-            let mut fresh = Evaluation::default();
-            fresh.refresh(&plugins, class, &snapshot);
-            let shared = kept.refreshed(&plugins, class, &snapshot);
-            prop_assert_eq!(shared.verdicts(), fresh.verdicts());
-            prop_assert_eq!(&shared.sums, &fresh.sums);
-            prop_assert_eq!(shared.feasible(), fresh.feasible());
-            prop_assert_eq!(shared.normalized(&plugins), fresh.normalized(&plugins));
+            let asks = pod(99, &kinds[kind]);
+            // One class, one address: so that it is the kept evaluation that answers.
+            let asks = PodInfo { template: template_of(&asks, &kinds[kind]), ..asks };
+            let (best, feasible) = reference(&plugins, &asks, &snapshot);
             prop_assert_eq!(
-                shared.diagnose(&plugins, class, &snapshot),
-                fresh.diagnose(&plugins, class, &snapshot)
+                kept.diagnose(&plugins, &asks, &snapshot),
+                Cycle::default().diagnose(&plugins, &asks, &snapshot)
             );
-            let totals = reference(&plugins, class, &snapshot);
-            prop_assert_eq!(shared.feasible(), totals.len());
-            let highest = totals.iter().map(|(_, total)| *total).max();
-            match shared.choose(&plugins, &mut rng).node {
-                None => prop_assert!(totals.is_empty()),
-                Some(slot) => prop_assert!(totals.contains(&(slot, highest.unwrap()))),
+            prop_assert_eq!(kept.refreshed(&plugins, &kinds[kind], &snapshot).feasible(), feasible);
+            match kept.decide(&plugins, &asks, &snapshot, &mut rng) {
+                None => prop_assert!(best.is_empty()),
+                Some(slot) => prop_assert!(best.contains(&slot)),
             }
         }
     }
 }
 
+fn template_of(pod: &PodInfo, class: &Arc<PodClass>) -> Arc<crate::pod::PodTemplate> {
+    let mut template = crate::pod::PodTemplate::clone(&pod.template);
+    template.class = class.clone();
+    Arc::new(template)
+}
+
+#[test]
+fn room_that_is_promised_counts_against_all_but_the_one_it_is_promised_to_and_those_above_it() {
+    let plugins = Plugins::all();
+    let mut snapshot = Snapshot::new();
+    snapshot.set_node(&node(0, 0));
+    let with = |name: &str, priority| {
+        let mut class = class(&[("cpu", "3")]);
+        class.priority = priority;
+        info(name, &class)
+    };
+    let promised = with("promised", 5);
+    snapshot.nominate(&promised, Some("node-0"));
+    let mut rng = Seed(1).fork("ties");
+    let mut decide =
+        |pod: &PodInfo, snapshot: &Snapshot| Cycle::default().decide(&plugins, pod, snapshot, &mut rng);
+    for (pod, expected) in [
+        (with("below", 4), None),
+        (with("equal", 5), None),
+        (with("above", 6), Some(0)),
+        (promised.clone(), Some(0)),
+    ] {
+        assert_eq!(decide(&pod, &snapshot), expected, "{}", pod.key);
+    }
+    snapshot.nominate(&promised, None);
+    assert_eq!(decide(&with("below", 4), &snapshot), Some(0));
+}
+
+#[test]
+fn a_pod_that_names_its_nodes_is_judged_on_those_alone() {
+    let plugins = Plugins::all();
+    let mut snapshot = Snapshot::new();
+    for number in 0..4 {
+        snapshot.set_node(&node(number, 0));
+    }
+    let mut class = class(&[("cpu", "1")]);
+    class.named = Some(vec!["node-2".into(), "node-9".into()]);
+    let pod = info("daemon", &class);
+    let mut rng = Seed(1).fork("ties");
+    let mut cycle = Cycle::default();
+    let slot = cycle.decide(&plugins, &pod, &snapshot, &mut rng).unwrap();
+    assert_eq!(&*snapshot.node(slot).name, "node-2");
+    assert!(cycle.kept.is_empty());
+}
+
 #[test]
 fn chance_decides_among_equals_and_the_seed_decides_chance() {
-    let (plugins, class) = (Plugins::all(), class(&[("cpu", "1")]));
+    let (plugins, pod) = (Plugins::all(), info("pod", &class(&[("cpu", "1")])));
     let mut snapshot = Snapshot::new();
     for number in 0..8 {
         snapshot.set_node(&node(number, 0));
     }
-    let mut evaluation = Evaluation::default();
-    evaluation.refresh(&plugins, &class, &snapshot);
     let draw = |seed: u64| -> Vec<Slot> {
         let mut rng = Seed(seed).fork("ties");
+        let mut cycle = Cycle::default();
         (0..64)
-            .filter_map(|_| evaluation.choose(&plugins, &mut rng).node)
+            .filter_map(|_| cycle.decide(&plugins, &pod, &snapshot, &mut rng))
             .collect()
     };
     assert_eq!(draw(1), draw(1));
@@ -180,11 +214,9 @@ fn the_message_counts_every_reason_of_every_node() {
     for (number, shape) in [(0, 0), (1, 5), (2, 1), (3, 6), (4, 8)] {
         snapshot.set_node(&node(number, shape));
     }
-    let class = class(&[("cpu", "100")]);
-    let mut evaluation = Evaluation::default();
-    evaluation.refresh(&plugins, &class, &snapshot);
+    let pod = info("large", &class(&[("cpu", "100")]));
     assert_eq!(
-        evaluation.diagnose(&plugins, &class, &snapshot).message,
+        Cycle::default().diagnose(&plugins, &pod, &snapshot).message,
         "0/5 nodes are available: 1 node(s) were unschedulable, 2 Insufficient cpu, \
          2 node(s) had untolerated taint(s)."
     );

@@ -1,9 +1,7 @@
 //! The engine against an API in memory: no overcommitment, no double binding, the same choices for the same seed.
 
 use super::*;
-use crate::cycle::Decision;
-use crate::framework::{Plugin, PostFilter, Reserve};
-use crate::snapshot::Node as SnapshotNode;
+use crate::framework::{Permit, Permitted, Plugin, PostFilter, Reserve, Room, Victim};
 use crate::testing::{Amounts, api_node, pod};
 use apimachinery::meta::get_condition;
 use component_base::clock::Clock;
@@ -71,6 +69,10 @@ impl World {
         }
         self.stream.push_back(Delta::Synced(self.revision));
         self.catch_up();
+    }
+
+    fn plugins(&mut self) -> &mut Plugins {
+        &mut self.engine.profiles.get_mut("default-scheduler").unwrap().plugins
     }
 
     fn tell<K: Kind>(&mut self, object: &K, revision: i64) {
@@ -145,7 +147,7 @@ impl World {
         std::iter::from_fn(|| self.step())
             .filter_map(|outcome| match outcome {
                 Outcome::Bind(binding) => Some(format!("{} {}", binding.pod.key.name, binding.node)),
-                Outcome::Unschedulable | Outcome::Error => None,
+                Outcome::Unschedulable | Outcome::Preempt(_) | Outcome::Waiting | Outcome::Error => None,
             })
             .collect()
     }
@@ -219,7 +221,7 @@ fn events(engine: &mut Engine) -> Vec<String> {
     let reports = engine.take_reports().into_iter();
     let events = reports.filter_map(|report| match report {
         Report::Event { event, .. } => Some(format!("{}: {}", event.reason, event.message)),
-        Report::Condition(_) => None,
+        Report::Condition(_) | Report::Write(_) => None,
     });
     events.collect()
 }
@@ -505,15 +507,15 @@ impl Plugin for OneANode {
 }
 
 impl Reserve for OneANode {
-    fn reserve(&mut self, pod: &PodInfo, node: &SnapshotNode) -> Result<(), Rejection> {
-        if self.held.contains_key(&*node.name) {
+    fn reserve(&mut self, pod: &PodInfo, node: &str, _: &mut Snapshot) -> Result<(), Rejection> {
+        if self.held.contains_key(node) {
             return Err(Rejection::error("the node's one place is taken"));
         }
-        self.held.insert(node.name.to_string(), pod.key.clone());
+        self.held.insert(node.into(), pod.key.clone());
         Ok(())
     }
 
-    fn unreserve(&mut self, pod: &ObjectKey, node: &str) {
+    fn unreserve(&mut self, pod: &ObjectKey, node: &str, _: &mut Snapshot) {
         if self.held.get(node) == Some(pod) {
             self.held.remove(node);
         }
@@ -521,22 +523,17 @@ impl Reserve for OneANode {
 }
 
 impl PostFilter for OneANode {
-    fn post_filter(&self, _: &PodInfo, decision: &Decision<'_>, snapshot: &Snapshot) -> Option<String> {
-        let refused = decision.evaluation.verdicts().len();
-        assert_eq!(refused, snapshot.node_count());
-        Some(format!("preemption: {refused} nodes looked at."))
+    fn post_filter(&mut self, _: &PodInfo, _: &Plugins, snapshot: &mut Snapshot) -> PostFiltered {
+        PostFiltered::Nothing(format!("preemption: {} nodes looked at.", snapshot.node_count()))
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_is_reserved_is_given_back_and_what_helps_is_told() {
     let mut world = World::new(1);
-    world.engine.plugins.reserves.push(Box::new(OneANode::default()));
-    world
-        .engine
-        .plugins
-        .post_filters
-        .push(Box::new(OneANode::default()));
+    let plugins = world.plugins();
+    plugins.reserves.push(Box::new(OneANode::default()));
+    plugins.post_filters.push(Box::new(OneANode::default()));
     world.set_node(api_node("node-1", ROOM));
     for (name, cpu) in [("a", "100m"), ("b", "100m"), ("large", "64")] {
         world.create(name, &[("cpu", cpu)]);
@@ -557,4 +554,113 @@ async fn what_is_reserved_is_given_back_and_what_helps_is_told() {
     world.now += Duration::from_secs(1);
     assert_eq!(world.decide_all(), ["b node-1"]);
     assert_eq!(world.engine.snapshot().pod_count(), 1);
+}
+
+/// Evicts the first Pod that it finds.
+struct EvictAnyone;
+
+impl Plugin for EvictAnyone {
+    fn name(&self) -> &'static str {
+        "EvictAnyone"
+    }
+}
+
+impl PostFilter for EvictAnyone {
+    fn post_filter(&mut self, pod: &PodInfo, _: &Plugins, snapshot: &mut Snapshot) -> PostFiltered {
+        if snapshot.nomination(&pod.uid).is_some() {
+            return PostFiltered::Wait;
+        }
+        let Some(placed) = snapshot.placed_pods().next() else {
+            return PostFiltered::Nothing(String::new());
+        };
+        PostFiltered::Room(Room {
+            node: snapshot.node(placed.slot).name.clone(),
+            victims: vec![Victim {
+                key: placed.key.clone(),
+                uid: placed.uid.clone(),
+                priority: 0,
+                violates_budget: false,
+            }],
+            why: "the first".into(),
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_room_is_made_for_is_tried_when_its_victims_are_gone_and_nobody_takes_the_room() {
+    let mut world = World::new(1);
+    world.plugins().post_filters.push(Box::new(EvictAnyone));
+    world.set_node(api_node("node-1", ROOM));
+    world.create("small", &[("cpu", "1500m")]);
+    world.catch_up();
+    world.decide_all();
+    world.deliver_all();
+    world.create("large", &[("cpu", "2")]);
+    world.catch_up();
+    let Some(Outcome::Preempt(preemption)) = world.step() else {
+        panic!("room is to be made");
+    };
+    assert_eq!(&*preemption.room.victims[0].key.name, "small");
+    assert_eq!(world.engine.queue().lengths().unschedulable, 1);
+    // The room is promised: another of the same priority does not get it.
+    world.delete("small");
+    world.create("rival", &[("cpu", "1")]);
+    world.catch_up();
+    world.now += Duration::from_secs(1);
+    assert_eq!(world.decide_all(), ["large node-1"]);
+}
+
+/// Lets Pods go two by two.
+#[derive(Default)]
+struct Pairs(Vec<ObjectKey>);
+
+impl Plugin for Pairs {
+    fn name(&self) -> &'static str {
+        "Pairs"
+    }
+}
+
+impl Permit for Pairs {
+    fn permit(&mut self, pod: &PodInfo, _: &str, _: &Snapshot) -> Permitted {
+        self.0.retain(|key| *key != pod.key);
+        if let Some(other) = self.0.pop() {
+            return Permitted::Allow(vec![other]);
+        }
+        self.0.push(pod.key.clone());
+        Permitted::Wait {
+            at_most: Duration::from_secs(5),
+            writes: vec![],
+        }
+    }
+
+    fn ask_again_on(&self) -> EventSet {
+        EventSet::NONE
+    }
+
+    fn settled(&mut self, pod: &ObjectKey, _: bool) -> Vec<ObjectKey> {
+        self.0.retain(|key| key != pod);
+        vec![]
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_is_to_wait_keeps_its_place_until_it_is_let_go_or_has_waited_too_long() {
+    let mut world = World::new(1);
+    world.plugins().permits.push(Box::new(Pairs::default()));
+    world.set_node(api_node("node-1", ROOM));
+    world.create("a", &[("cpu", "100m")]);
+    world.catch_up();
+    assert!(matches!(world.step(), Some(Outcome::Waiting)));
+    assert_eq!(world.engine.snapshot().pod_count(), 1);
+    assert_eq!(world.engine.next_due(), Some(world.now + Duration::from_secs(5)));
+    world.create("b", &[("cpu", "100m")]);
+    world.catch_up();
+    assert_eq!(world.decide_all(), ["b node-1", "a node-1"]);
+    world.deliver_all();
+    world.create("c", &[("cpu", "100m")]);
+    world.catch_up();
+    assert!(matches!(world.step(), Some(Outcome::Waiting)));
+    world.now += Duration::from_secs(5);
+    assert!(matches!(world.step(), Some(Outcome::Unschedulable)));
+    assert_eq!(world.engine.snapshot().pod_count(), 2);
 }

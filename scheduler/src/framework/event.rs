@@ -1,4 +1,6 @@
-//! [`ClusterEvent`]: what can happen that helps a Pod which no node would take.
+//! [`ClusterEvent`] and [`Change`]: what can happen that helps a Pod which no node would take.
+
+use crate::snapshot::{Node, PlacedPod};
 
 /// A change of the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -11,24 +13,48 @@ pub enum ClusterEvent {
     NodeLabels,
     /// A node's taints changed, or it was cordoned or uncordoned.
     NodeTaints,
+    /// A Pod has got a node.
+    AssignedPodAdded,
+    /// A Pod that has a node has other labels, or asks for something else.
+    AssignedPodUpdated,
     /// A Pod that had a node is gone, or has run to its end.
     AssignedPodDeleted,
+    /// A PersistentVolumeClaim is new or has changed.
+    PersistentVolumeClaim,
+    /// A PersistentVolume is new or has changed.
+    PersistentVolume,
+    /// A StorageClass is new or has changed.
+    StorageClass,
+    /// A CSINode, CSIDriver or CSIStorageCapacity is new or has changed.
+    CsiStorage,
+    /// A Namespace is new or has other labels.
+    NamespaceLabels,
+    /// A PodGroup, or which Pods are in one, has changed.
+    PodGroup,
 }
 
 impl ClusterEvent {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 13] = [
         Self::NodeAdded,
         Self::NodeAllocatable,
         Self::NodeLabels,
         Self::NodeTaints,
+        Self::AssignedPodAdded,
+        Self::AssignedPodUpdated,
         Self::AssignedPodDeleted,
+        Self::PersistentVolumeClaim,
+        Self::PersistentVolume,
+        Self::StorageClass,
+        Self::CsiStorage,
+        Self::NamespaceLabels,
+        Self::PodGroup,
     ];
 }
 
 /// A set of events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct EventSet(u8);
+pub struct EventSet(u16);
 
 impl EventSet {
     /// No event.
@@ -38,7 +64,7 @@ impl EventSet {
     pub const fn of(events: &[ClusterEvent]) -> Self {
         let (mut bits, mut i) = (0, 0);
         while i < events.len() {
-            bits |= 1 << events[i] as u8;
+            bits |= 1 << events[i] as u16;
             i += 1;
         }
         Self(bits)
@@ -51,7 +77,7 @@ impl EventSet {
 
     /// Adds an event.
     pub fn insert(&mut self, event: ClusterEvent) {
-        self.0 |= 1 << event as u8;
+        self.0 |= 1 << event as u16;
     }
 
     /// The events in either.
@@ -74,5 +100,37 @@ impl EventSet {
 impl From<ClusterEvent> for EventSet {
     fn from(event: ClusterEvent) -> Self {
         Self::of(&[event])
+    }
+}
+
+/// What has happened, and to what: plugins look whether it helps a Pod.
+#[derive(Clone, Copy, Debug)]
+pub struct Change<'a> {
+    /// What kinds of change it is.
+    pub events: EventSet,
+    /// What it has happened to.
+    pub what: Changed<'a>,
+}
+
+/// What a change has happened to.
+#[derive(Clone, Copy, Debug)]
+pub enum Changed<'a> {
+    /// A node, as it is now.
+    Node(&'a Node),
+    /// A Pod that has a node now, or has changed on it, and the node.
+    Placed(&'a PlacedPod, &'a Node),
+    /// A Pod that has left its node, as it was there; and the node, without it.
+    Left(&'a PlacedPod, &'a Node),
+    /// Something else.
+    Other,
+}
+
+impl<'a> Change<'a> {
+    /// A change.
+    pub fn new(events: impl Into<EventSet>, what: Changed<'a>) -> Self {
+        Self {
+            events: events.into(),
+            what,
+        }
     }
 }

@@ -5,7 +5,8 @@
 //! <https://kubernetes.io/docs/concepts/scheduling-eviction/assign-pod-node/>
 
 use crate::framework::{
-    ClusterEvent, EventSet, Filter, Normalize, Plugin, PreFilter, PreFiltered, PreScore, Rejection, Score,
+    ClusterEvent, EventSet, Filter, Normalize, Plugin, PreFilter, PreFiltered, PreScore, Rejection, Requeue,
+    Score,
 };
 use crate::pod::PodClass;
 use crate::snapshot::{Node, Snapshot};
@@ -36,6 +37,12 @@ impl Plugin for NodeAffinity {
     }
 }
 
+impl Requeue for NodeAffinity {
+    fn requeue_on(&self) -> EventSet {
+        EventSet::of(&[ClusterEvent::NodeAdded, ClusterEvent::NodeLabels])
+    }
+}
+
 impl PreFilter for NodeAffinity {
     type State<'a> = Required<'a>;
 
@@ -50,10 +57,6 @@ impl PreFilter for NodeAffinity {
         } else {
             PreFiltered::Filter(Required { labels, affinity })
         }
-    }
-
-    fn requeue_on(&self) -> EventSet {
-        EventSet::of(&[ClusterEvent::NodeAdded, ClusterEvent::NodeLabels])
     }
 }
 
@@ -122,7 +125,8 @@ mod tests {
 
     fn labelled(name: &str, labels: &[(&str, &str)]) -> Node {
         let mut node = node(name, &[]);
-        node.labels = labels.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
+        let labels = labels.iter().map(|(k, v)| ((*k).into(), (*v).into()));
+        node.labels = std::sync::Arc::new(labels.collect());
         node
     }
 

@@ -4,7 +4,7 @@
 //! bound already, so only a what-if question asks for one.
 //! <https://kubernetes.io/docs/concepts/scheduling-eviction/assign-pod-node/#nodename>
 
-use crate::framework::{ClusterEvent, EventSet, Filter, Plugin, PreFilter, PreFiltered, Rejection};
+use crate::framework::{ClusterEvent, EventSet, Filter, Plugin, PreFilter, PreFiltered, Rejection, Requeue};
 use crate::pod::PodClass;
 use crate::snapshot::{Node, Snapshot};
 
@@ -24,6 +24,12 @@ impl Plugin for NodeName {
     }
 }
 
+impl Requeue for NodeName {
+    fn requeue_on(&self) -> EventSet {
+        ClusterEvent::NodeAdded.into()
+    }
+}
+
 impl PreFilter for NodeName {
     type State<'a> = Named<'a>;
 
@@ -33,10 +39,6 @@ impl PreFilter for NodeName {
         } else {
             PreFiltered::Filter(Named(&pod.node_name))
         }
-    }
-
-    fn requeue_on(&self) -> EventSet {
-        ClusterEvent::NodeAdded.into()
     }
 }
 

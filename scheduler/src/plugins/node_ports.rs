@@ -3,7 +3,7 @@
 //! Filter. A Pod whose container has `hostPort: 80` is refused where another Pod has TCP port 80 of the same address, or of
 //! all addresses. <https://kubernetes.io/docs/reference/scheduling/config/#scheduling-plugins>
 
-use crate::framework::{ClusterEvent, EventSet, Filter, Plugin, PreFilter, PreFiltered, Rejection};
+use crate::framework::{ClusterEvent, EventSet, Filter, Plugin, PreFilter, PreFiltered, Rejection, Requeue};
 use crate::pod::PodClass;
 use crate::snapshot::{HostPort, Node, Snapshot};
 
@@ -23,6 +23,12 @@ impl Plugin for NodePorts {
     }
 }
 
+impl Requeue for NodePorts {
+    fn requeue_on(&self) -> EventSet {
+        EventSet::of(&[ClusterEvent::NodeAdded, ClusterEvent::AssignedPodDeleted])
+    }
+}
+
 impl PreFilter for NodePorts {
     type State<'a> = Wanted<'a>;
 
@@ -32,10 +38,6 @@ impl PreFilter for NodePorts {
         } else {
             PreFiltered::Filter(Wanted(&pod.ports))
         }
-    }
-
-    fn requeue_on(&self) -> EventSet {
-        EventSet::of(&[ClusterEvent::NodeAdded, ClusterEvent::AssignedPodDeleted])
     }
 }
 

@@ -5,8 +5,8 @@
 //! <https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/#how-pods-with-resource-requests-are-scheduled>
 
 use crate::framework::{
-    ClusterEvent, EventSet, Filter, MAX_SCORE, Plugin, PreFilter, PreFiltered, PreScore, Rejection, Score,
-    Status,
+    ClusterEvent, EventSet, Filter, MAX_SCORE, Plugin, PreFilter, PreFiltered, PreScore, Rejection, Requeue,
+    Score, Status,
 };
 use crate::pod::PodClass;
 use crate::snapshot::{Node, Snapshot};
@@ -26,19 +26,21 @@ impl Plugin for NodeResourcesFit {
     }
 }
 
-impl PreFilter for NodeResourcesFit {
-    type State<'a> = Asked<'a>;
-
-    fn pre_filter<'a>(&'a self, pod: &'a PodClass, _: &'a Snapshot) -> PreFiltered<Asked<'a>> {
-        PreFiltered::Filter(Asked(pod))
-    }
-
+impl Requeue for NodeResourcesFit {
     fn requeue_on(&self) -> EventSet {
         EventSet::of(&[
             ClusterEvent::NodeAdded,
             ClusterEvent::NodeAllocatable,
             ClusterEvent::AssignedPodDeleted,
         ])
+    }
+}
+
+impl PreFilter for NodeResourcesFit {
+    type State<'a> = Asked<'a>;
+
+    fn pre_filter<'a>(&'a self, pod: &'a PodClass, _: &'a Snapshot) -> PreFiltered<Asked<'a>> {
+        PreFiltered::Filter(Asked(pod))
     }
 }
 

@@ -3,7 +3,7 @@
 //! Filter. After `kubectl cordon node-1`, only Pods that tolerate the taint `node.kubernetes.io/unschedulable` go to node-1.
 //! <https://kubernetes.io/docs/concepts/architecture/nodes/#manual-node-administration>
 
-use crate::framework::{ClusterEvent, EventSet, Filter, Plugin, PreFilter, PreFiltered, Rejection};
+use crate::framework::{ClusterEvent, EventSet, Filter, Plugin, PreFilter, PreFiltered, Rejection, Requeue};
 use crate::pod::PodClass;
 use crate::snapshot::{Node, Snapshot};
 use apimachinery::tolerations::tolerated;
@@ -26,6 +26,12 @@ impl Plugin for NodeUnschedulable {
     }
 }
 
+impl Requeue for NodeUnschedulable {
+    fn requeue_on(&self) -> EventSet {
+        EventSet::of(&[ClusterEvent::NodeAdded, ClusterEvent::NodeTaints])
+    }
+}
+
 impl PreFilter for NodeUnschedulable {
     type State<'a> = Uncordoned;
 
@@ -40,10 +46,6 @@ impl PreFilter for NodeUnschedulable {
         } else {
             PreFiltered::Filter(Uncordoned)
         }
-    }
-
-    fn requeue_on(&self) -> EventSet {
-        EventSet::of(&[ClusterEvent::NodeAdded, ClusterEvent::NodeTaints])
     }
 }
 

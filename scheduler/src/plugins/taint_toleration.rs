@@ -5,7 +5,8 @@
 //! <https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/>
 
 use crate::framework::{
-    ClusterEvent, EventSet, Filter, Normalize, Plugin, PreFilter, PreFiltered, PreScore, Rejection, Score,
+    ClusterEvent, EventSet, Filter, Normalize, Plugin, PreFilter, PreFiltered, PreScore, Rejection, Requeue,
+    Score,
 };
 use crate::pod::PodClass;
 use crate::snapshot::{Node, Snapshot};
@@ -30,15 +31,17 @@ impl Plugin for TaintToleration {
     }
 }
 
+impl Requeue for TaintToleration {
+    fn requeue_on(&self) -> EventSet {
+        EventSet::of(&[ClusterEvent::NodeAdded, ClusterEvent::NodeTaints])
+    }
+}
+
 impl PreFilter for TaintToleration {
     type State<'a> = Tolerations<'a>;
 
     fn pre_filter<'a>(&'a self, pod: &'a PodClass, _: &'a Snapshot) -> PreFiltered<Tolerations<'a>> {
         PreFiltered::Filter(Tolerations(&pod.tolerations))
-    }
-
-    fn requeue_on(&self) -> EventSet {
-        EventSet::of(&[ClusterEvent::NodeAdded, ClusterEvent::NodeTaints])
     }
 }
 

@@ -13,20 +13,34 @@
 //! Times are handed in, so a test needs no clock. Invariant: every Pod stands in exactly one place.
 //! <https://kubernetes.io/docs/concepts/scheduling-eviction/scheduling-framework/#queueing-hint>
 
-use crate::framework::EventSet;
-use crate::pod::PodInfo;
-use crate::registry::{PluginSet, Plugins};
+use crate::pod::{PodInfo, PodTemplate, TemplateId};
+use crate::registry::PluginSet;
 use client::ObjectKey;
 use component_base::clock::Instant;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a Pod waits after its first failure, as upstream's `podInitialBackoffSeconds`.
-pub const BACKOFF_FIRST: Duration = Duration::from_secs(1);
-/// How long a Pod waits after many failures, as upstream's `podMaxBackoffSeconds`.
-pub const BACKOFF_LONGEST: Duration = Duration::from_secs(10);
+/// How long Pods wait after a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BackoffBounds {
+    /// After the first: upstream's `podInitialBackoffSeconds`.
+    pub first: Duration,
+    /// After many: upstream's `podMaxBackoffSeconds`.
+    pub longest: Duration,
+}
+
+impl Default for BackoffBounds {
+    /// As upstream.
+    fn default() -> Self {
+        Self {
+            first: Duration::from_secs(1),
+            longest: Duration::from_secs(10),
+        }
+    }
+}
+
 /// How long a Pod waits for an event before it is tried all the same: no event is ever missed here, but a plugin may be
 /// wrong about what helps. As upstream.
 pub const STALE_AFTER: Duration = Duration::from_secs(5 * 60);
@@ -57,6 +71,8 @@ pub enum Place {
     Backoff,
     /// No node would take it; these plugins refused.
     Unschedulable(PluginSet),
+    /// As [`Place::Unschedulable`], and Pods are on their way out to make room for it.
+    MakingRoom(PluginSet),
     /// Its scheduling gates hold it.
     Gated,
     /// It is being decided on, or its binding is on its way.
@@ -70,7 +86,7 @@ pub struct Lengths {
     pub active: usize,
     /// In [`Place::Backoff`].
     pub backoff: usize,
-    /// In [`Place::Unschedulable`].
+    /// In [`Place::Unschedulable`] and [`Place::MakingRoom`].
     pub unschedulable: usize,
     /// In [`Place::Gated`].
     pub gated: usize,
@@ -85,16 +101,38 @@ pub struct Queue {
     pods: HashMap<ObjectKey, (Queued, Ticket)>,
     active: BTreeMap<(Reverse<i32>, Ticket), ObjectKey>,
     backoff: BTreeMap<(Instant, Ticket), ObjectKey>,
-    /// By the plugins that refused, since when. An event asks a few sets of plugins, not thousands of Pods.
-    unschedulable: HashMap<PluginSet, BTreeMap<(Instant, Ticket), ObjectKey>>,
+    /// By the plugins that refused and the template, since when. An event asks a few plugins about a few templates, not about
+    /// thousands of Pods.
+    unschedulable: BTreeMap<Group, Waiting>,
+    /// All of those, the one that has waited longest first.
+    waiting: BTreeMap<(Instant, Ticket), ObjectKey>,
     gated: usize,
     last_ticket: Ticket,
+    bounds: BackoffBounds,
+}
+
+/// What Pods have in common that the same events help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Group {
+    rejected_by: PluginSet,
+    template: TemplateId,
+    making_room: bool,
+}
+
+/// The Pods of a [`Group`].
+#[derive(Debug)]
+struct Waiting {
+    template: Arc<PodTemplate>,
+    pods: BTreeSet<(Instant, Ticket)>,
 }
 
 impl Queue {
     /// An empty queue.
-    pub fn new() -> Self {
-        Self::default()
+    pub fn new(bounds: BackoffBounds) -> Self {
+        Self {
+            bounds,
+            ..Self::default()
+        }
     }
 
     /// A Pod without a node is new or has changed. Says whether it is new here, or has come to be gated.
@@ -107,7 +145,7 @@ impl Queue {
             self.remove(&key);
             return self.insert(pod, now);
         }
-        let asks_otherwise = !Arc::ptr_eq(&old.pod.class, &pod.class) || old.pod.priority != pod.priority;
+        let asks_otherwise = !Arc::ptr_eq(&old.pod.template, &pod.template);
         let gates_changed = old.pod.gated != pod.gated;
         let (place, gated) = (old.place, pod.gated);
         if place == Place::Taken || !(asks_otherwise || gates_changed) {
@@ -174,6 +212,22 @@ impl Queue {
         self.fail_to(key, Place::Unschedulable(rejected_by), now);
     }
 
+    /// No node would take a Pod that was taken, and room is being made for it.
+    pub fn fail_making_room(&mut self, key: &ObjectKey, rejected_by: PluginSet, now: Instant) {
+        self.fail_to(key, Place::MakingRoom(rejected_by), now);
+    }
+
+    /// A Pod that no node would take is to be tried again, whatever refused it.
+    pub fn activate(&mut self, key: &ObjectKey, now: Instant) {
+        let waits = |queued: &Queued| matches!(queued.place, Place::Unschedulable(_) | Place::MakingRoom(_));
+        if self.get(key).is_some_and(waits)
+            && let Some(queued) = self.take_out(key)
+        {
+            let place = ready_place(&queued, now);
+            self.put(queued, place, now);
+        }
+    }
+
     fn fail_to(&mut self, key: &ObjectKey, place: Place, now: Instant) {
         if self.get(key).is_none_or(|queued| queued.place != Place::Taken) {
             return;
@@ -184,42 +238,46 @@ impl Queue {
         let failures = match place {
             // Nothing was tried that an event could have told us beforehand: the first one that may help is taken at
             // once. Upstream's idle scheduler does not wait either (`SchedulerPopFromBackoffQ`).
-            Place::Unschedulable(_) => queued.attempts.saturating_sub(1),
+            Place::Unschedulable(_) | Place::MakingRoom(_) => queued.attempts.saturating_sub(1),
             _ => queued.attempts,
         };
-        queued.backoff_until = now + backoff(failures);
+        queued.backoff_until = now + self.bounds.after(failures);
         let place = if queued.pod.gated { Place::Gated } else { place };
         self.put(queued, place, now);
     }
 
-    /// Something happened: the Pods that it may help are tried again.
-    pub fn wake(&mut self, events: EventSet, plugins: &Plugins, now: Instant) {
-        if events.is_empty() || self.unschedulable.is_empty() {
-            return;
-        }
-        let mut helped: Vec<((Instant, Ticket), ObjectKey)> = Vec::new();
-        self.unschedulable.retain(|rejected_by, pods| {
-            let helps = plugins.requeue_on(*rejected_by).intersects(events);
+    /// Something happened: the Pods that it may help are tried again. `helps` is asked once for all Pods that the same plugins
+    /// refused and that were made from one template; its last argument says whether room is being made for them.
+    pub fn wake(&mut self, now: Instant, mut helps: impl FnMut(PluginSet, &PodTemplate, bool) -> bool) {
+        let mut helped: Vec<(Instant, Ticket)> = Vec::new();
+        self.unschedulable.retain(|group, waiting| {
+            let helps = helps(group.rejected_by, &waiting.template, group.making_room);
             if helps {
-                helped.extend(std::mem::take(pods));
+                helped.extend(std::mem::take(&mut waiting.pods));
             }
             !helps
         });
-        // In the order in which they came to wait, not in that of a hash map.
-        helped.sort_unstable_by_key(|(place, _)| *place);
-        for (_, key) in helped {
-            if let Some((queued, _)) = self.pods.remove(&key) {
+        // In the order in which they came to wait, not in that of templates.
+        helped.sort_unstable();
+        for place in helped {
+            if let Some(key) = self.waiting.remove(&place)
+                && let Some((queued, _)) = self.pods.remove(&key)
+            {
                 let place = ready_place(&queued, now);
                 self.put(queued, place, now);
             }
         }
     }
 
+    /// Whether no Pod waits for an event.
+    pub fn none_waits(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
     /// When a Pod becomes active by itself.
     pub fn next_due(&self) -> Option<Instant> {
         let backoff = self.backoff.keys().next().map(|(due, _)| *due);
-        let stale = self.unschedulable.values().filter_map(|pods| pods.keys().next());
-        let stale = stale.map(|(since, _)| *since + STALE_AFTER);
+        let stale = self.waiting.keys().next().map(|(since, _)| *since + STALE_AFTER);
         backoff.into_iter().chain(stale).min()
     }
 
@@ -233,7 +291,7 @@ impl Queue {
         Lengths {
             active: self.active.len(),
             backoff: self.backoff.len(),
-            unschedulable: self.unschedulable.values().map(BTreeMap::len).sum(),
+            unschedulable: self.waiting.len(),
             gated: self.gated,
         }
     }
@@ -246,16 +304,8 @@ impl Queue {
         while let Some(key) = due(self.backoff.first_key_value(), Duration::ZERO) {
             self.move_to(&key, Place::Active, now);
         }
-        let mut stale: Vec<PluginSet> = self.unschedulable.keys().copied().collect();
-        stale.sort_unstable();
-        for rejected_by in stale {
-            while let Some(key) = self
-                .unschedulable
-                .get(&rejected_by)
-                .and_then(|pods| due(pods.first_key_value(), STALE_AFTER))
-            {
-                self.move_to(&key, Place::Active, now);
-            }
+        while let Some(key) = due(self.waiting.first_key_value(), STALE_AFTER) {
+            self.move_to(&key, Place::Active, now);
         }
     }
 
@@ -272,16 +322,22 @@ impl Queue {
         queued.place = place;
         match place {
             Place::Active => {
-                let order = (Reverse(queued.pod.priority), ticket);
+                let order = (Reverse(queued.pod.priority()), ticket);
                 self.active.insert(order, key.clone());
             }
             Place::Backoff => {
                 self.backoff.insert((queued.backoff_until, ticket), key.clone());
             }
-            Place::Unschedulable(rejected_by) => {
+            Place::Unschedulable(_) | Place::MakingRoom(_) => {
                 queued.waiting_since = now;
-                let pods = self.unschedulable.entry(rejected_by).or_default();
-                pods.insert((now, ticket), key.clone());
+                if let Some(group) = group(&queued) {
+                    let waiting = self.unschedulable.entry(group).or_insert_with(|| Waiting {
+                        template: queued.pod.template.clone(),
+                        pods: BTreeSet::new(),
+                    });
+                    waiting.pods.insert((now, ticket));
+                    self.waiting.insert((now, ticket), key.clone());
+                }
             }
             Place::Gated => self.gated += 1,
             Place::Taken => {}
@@ -292,13 +348,17 @@ impl Queue {
     fn take_out(&mut self, key: &ObjectKey) -> Option<Queued> {
         let (queued, ticket) = self.pods.remove(key)?;
         match queued.place {
-            Place::Active => _ = self.active.remove(&(Reverse(queued.pod.priority), ticket)),
+            Place::Active => _ = self.active.remove(&(Reverse(queued.pod.priority()), ticket)),
             Place::Backoff => _ = self.backoff.remove(&(queued.backoff_until, ticket)),
-            Place::Unschedulable(rejected_by) => {
-                if let Some(pods) = self.unschedulable.get_mut(&rejected_by) {
-                    pods.remove(&(queued.waiting_since, ticket));
-                    if pods.is_empty() {
-                        self.unschedulable.remove(&rejected_by);
+            Place::Unschedulable(_) | Place::MakingRoom(_) => {
+                if let Some(group) = group(&queued)
+                    && let Some(waiting) = self.unschedulable.get_mut(&group)
+                {
+                    let place = (queued.waiting_since, ticket);
+                    waiting.pods.remove(&place);
+                    self.waiting.remove(&place);
+                    if waiting.pods.is_empty() {
+                        self.unschedulable.remove(&group);
                     }
                 }
             }
@@ -318,13 +378,29 @@ fn ready_place(queued: &Queued, now: Instant) -> Place {
     }
 }
 
-/// How long a Pod waits after so many failures that count.
-fn backoff(failures: u32) -> Duration {
-    let Some(doublings) = failures.checked_sub(1) else {
-        return Duration::ZERO;
+/// Where a Pod that no node would take stands among those.
+fn group(queued: &Queued) -> Option<Group> {
+    let (rejected_by, making_room) = match queued.place {
+        Place::Unschedulable(rejected_by) => (rejected_by, false),
+        Place::MakingRoom(rejected_by) => (rejected_by, true),
+        _ => return None,
     };
-    let factor = 1u32.checked_shl(doublings).unwrap_or(u32::MAX);
-    BACKOFF_FIRST.saturating_mul(factor).min(BACKOFF_LONGEST)
+    Some(Group {
+        rejected_by,
+        template: queued.pod.template.id,
+        making_room,
+    })
+}
+
+impl BackoffBounds {
+    /// How long a Pod waits after so many failures that count.
+    fn after(self, failures: u32) -> Duration {
+        let Some(doublings) = failures.checked_sub(1) else {
+            return Duration::ZERO;
+        };
+        let factor = 1u32.checked_shl(doublings).unwrap_or(u32::MAX);
+        self.first.saturating_mul(factor).min(self.longest)
+    }
 }
 
 #[cfg(test)]

@@ -1,17 +1,25 @@
 //! The queue's rules one by one, and against a model that keeps one flat list.
 
 use super::*;
-use crate::framework::ClusterEvent;
+use crate::framework::{Change, Changed, ClusterEvent};
+use crate::registry::Plugins;
+use crate::snapshot::Snapshot;
 use crate::testing::{class, info};
 use component_base::clock::Clock;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
 fn pod(name: &str, priority: i32) -> PodInfo {
-    PodInfo {
-        priority,
-        ..info(name, &class(&[]))
-    }
+    let mut class = class(&[]);
+    class.priority = priority;
+    info(name, &class)
+}
+
+/// Wakes the Pods that an event helps.
+fn wake(queue: &mut Queue, event: ClusterEvent, plugins: &Plugins, now: Instant) {
+    let change = Change::new(event, Changed::Other);
+    let snapshot = Snapshot::new();
+    queue.wake(now, |set, pod, _| plugins.helps(set, pod, &change, &snapshot));
 }
 
 /// The plugins, and the place of one of them.
@@ -39,7 +47,7 @@ const SECOND: Duration = Duration::from_secs(1);
 #[tokio::test(start_paused = true)]
 async fn pods_go_by_priority_then_in_the_order_they_came() {
     let now = Clock::system().now();
-    let mut queue = Queue::new();
+    let mut queue = Queue::new(BackoffBounds::default());
     for (name, priority) in [("a", 0), ("b", 10), ("c", 0), ("d", 10)] {
         assert!(queue.upsert(pod(name, priority), now));
     }
@@ -50,7 +58,7 @@ async fn pods_go_by_priority_then_in_the_order_they_came() {
 #[tokio::test(start_paused = true)]
 async fn a_failed_pod_waits_twice_as_long_each_time_up_to_ten_seconds() {
     let mut now = Clock::system().now();
-    let mut queue = Queue::new();
+    let mut queue = Queue::new(BackoffBounds::default());
     queue.upsert(pod("a", 0), now);
     for seconds in [1, 2, 4, 8, 10, 10] {
         let taken = queue.pop(now).unwrap();
@@ -67,19 +75,19 @@ async fn a_failed_pod_waits_twice_as_long_each_time_up_to_ten_seconds() {
 async fn an_unschedulable_pod_waits_for_an_event_that_its_plugins_ask_for() {
     let start = Clock::system().now();
     let (plugins, fit) = plugin("NodeResourcesFit");
-    let mut queue = Queue::new();
+    let mut queue = Queue::new(BackoffBounds::default());
     queue.upsert(pod("a", 0), start);
     let key = queue.pop(start).unwrap().pod.key.clone();
     queue.fail_unschedulable(&key, fit, start);
-    queue.wake(ClusterEvent::NodeLabels.into(), &plugins, start);
+    wake(&mut queue, ClusterEvent::NodeLabels, &plugins, start);
     assert!(queue.pop(start).is_none());
     // The first event that may help is taken at once.
-    queue.wake(ClusterEvent::AssignedPodDeleted.into(), &plugins, start);
+    wake(&mut queue, ClusterEvent::AssignedPodDeleted, &plugins, start);
     assert_eq!(queue.pop(start).unwrap().attempts, 2);
     // Too soon after the second failure, it waits its second first.
     queue.fail_unschedulable(&key, fit, start);
     let soon = start + SECOND / 2;
-    queue.wake(ClusterEvent::NodeAdded.into(), &plugins, soon);
+    wake(&mut queue, ClusterEvent::NodeAdded, &plugins, soon);
     assert_eq!(queue.get(&key).unwrap().place, Place::Backoff);
     assert!(queue.pop(soon).is_none());
     assert!(queue.pop(start + SECOND).is_some());
@@ -89,7 +97,7 @@ async fn an_unschedulable_pod_waits_for_an_event_that_its_plugins_ask_for() {
 async fn a_pod_that_no_event_helps_is_tried_again_after_five_minutes() {
     let start = Clock::system().now();
     let (_, fit) = plugin("NodeResourcesFit");
-    let mut queue = Queue::new();
+    let mut queue = Queue::new(BackoffBounds::default());
     queue.upsert(pod("a", 0), start);
     let key = queue.pop(start).unwrap().pod.key.clone();
     queue.fail_unschedulable(&key, fit, start);
@@ -103,7 +111,7 @@ async fn gates_hold_a_pod_and_a_changed_pod_is_tried_again() {
     let now = Clock::system().now();
     let (_, fit) = plugin("NodeResourcesFit");
     let gated = |gated| PodInfo { gated, ..pod("a", 0) };
-    let mut queue = Queue::new();
+    let mut queue = Queue::new(BackoffBounds::default());
     assert!(queue.upsert(gated(true), now));
     assert!(queue.pop(now).is_none());
     assert!(!queue.upsert(gated(true), now));
@@ -121,7 +129,7 @@ async fn gates_hold_a_pod_and_a_changed_pod_is_tried_again() {
 #[tokio::test(start_paused = true)]
 async fn a_new_pod_of_an_old_name_starts_afresh() {
     let now = Clock::system().now();
-    let mut queue = Queue::new();
+    let mut queue = Queue::new(BackoffBounds::default());
     queue.upsert(pod("a", 0), now);
     let key = queue.pop(now).unwrap().pod.key.clone();
     queue.fail(&key, now);
@@ -207,11 +215,7 @@ impl Model {
             self.put(pod, Place::Active, now);
         }
         let stale = |p: &Modelled| matches!(p.place, Place::Unschedulable(_)) && p.since + STALE_AFTER <= now;
-        let set = |p: &Modelled| match p.place {
-            Place::Unschedulable(set) => set,
-            _ => PluginSet::default(),
-        };
-        for pod in self.all(stale, |p| (set(p), p.since, p.arrival)) {
+        for pod in self.all(stale, |p| (p.since, p.arrival)) {
             self.put(pod, Place::Active, now);
         }
         let active = self.all(|p| p.place == Place::Active, |p| (Reverse(p.priority), p.arrival));
@@ -229,7 +233,7 @@ proptest! {
         let _entered = runtime.enter();
         let mut now = Clock::system().now();
         let plugins = Plugins::all();
-        let mut queue = Queue::new();
+        let mut queue = Queue::new(BackoffBounds::default());
         let mut model = Model { pods: BTreeMap::new(), arrivals: 0 };
         let name = |number: u8| format!("pod-{number}");
         let key = |number: u8| pod(&name(number), 0).key;
@@ -279,10 +283,12 @@ proptest! {
                     }
                 }
                 Op::Wake(event) => {
-                    let event = ClusterEvent::ALL[usize::from(event)].into();
-                    queue.wake(event, &plugins, now);
+                    let event = ClusterEvent::ALL[usize::from(event)];
+                    wake(&mut queue, event, &plugins, now);
+                    let (change, snapshot) = (Change::new(event, Changed::Other), Snapshot::new());
+                    let template = PodTemplate::default();
                     let helped = |pod: &Modelled| match pod.place {
-                        Place::Unschedulable(by) => plugins.requeue_on(by).intersects(event),
+                        Place::Unschedulable(by) => plugins.helps(by, &template, &change, &snapshot),
                         _ => false,
                     };
                     for pod in model.all(helped, |pod| (pod.since, pod.arrival)) {

@@ -8,49 +8,30 @@
 
 mod changes;
 mod node;
+mod objects;
+mod placed;
 mod ports;
 mod resources;
 
 pub use changes::Seen;
-pub use node::Node;
+pub use node::{Node, Nominated};
+pub use objects::{Kept, Objects};
+pub use placed::{PlacedPod, Placement, PodId};
 pub use ports::{HostPort, UsedPorts};
 pub use resources::Resources;
 
 use crate::framework::EventSet;
-use crate::pod::{PodClass, PodInfo};
+use crate::pod::PodInfo;
 use changes::Changes;
 use client::ObjectKey;
+use placed::PlacedPods;
 use proto::Kind;
 use proto::api::core::v1 as core;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// Where a node stands. Stays the same while the node is there; may then become another's.
 pub type Slot = u32;
-
-/// Who says that a Pod is on a node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Placement {
-    /// This scheduler has decided so; the binding is on its way.
-    Assumed,
-    /// The API shows it.
-    Bound,
-}
-
-/// A Pod that has a node.
-#[derive(Clone, Debug)]
-pub struct PlacedPod {
-    /// Tells it from another Pod of its name.
-    pub uid: Arc<str>,
-    /// The revision of the Pod's last write that is known.
-    pub revision: i64,
-    /// Where its node stands.
-    pub slot: Slot,
-    /// Who says so.
-    pub placement: Placement,
-    /// What it takes.
-    pub class: Arc<PodClass>,
-}
 
 /// The nodes, and the Pods on them.
 #[derive(Debug, Default)]
@@ -59,10 +40,16 @@ pub struct Snapshot {
     /// Slots whose node is gone.
     free: Vec<Slot>,
     by_name: HashMap<Arc<str>, Slot>,
-    pods: HashMap<ObjectKey, PlacedPod>,
+    pods: PlacedPods,
+    /// Which node room is being made on, by the UID of the Pod that it is for.
+    nominations: HashMap<Arc<str>, Slot>,
+    /// How many nodes hold an image.
+    image_nodes: HashMap<Arc<str>, u32>,
     changes: Changes,
     present: usize,
     soft_taints: usize,
+    /// What else of the cluster decisions look at.
+    pub objects: Objects,
 }
 
 impl Snapshot {
@@ -97,9 +84,36 @@ impl Snapshot {
         self.soft_taints
     }
 
+    /// Where the node of a name stands, if it is present.
+    pub fn slot_named(&self, name: &str) -> Option<Slot> {
+        let slot = *self.by_name.get(name)?;
+        self.node(slot).present.then_some(slot)
+    }
+
     /// A Pod that has a node.
     pub fn pod(&self, key: &ObjectKey) -> Option<&PlacedPod> {
-        self.pods.get(key)
+        self.pods.get(self.pods.id(key)?)
+    }
+
+    /// The Pods on a node.
+    pub fn pods_on(&self, slot: Slot) -> impl Iterator<Item = &PlacedPod> + '_ {
+        let placed = self.node(slot).placed.iter();
+        placed.filter_map(|id| self.pods.get(*id))
+    }
+
+    /// Every Pod that has a node.
+    pub fn placed_pods(&self) -> impl Iterator<Item = &PlacedPod> + '_ {
+        self.pods.iter()
+    }
+
+    /// How many nodes hold an image.
+    pub fn image_nodes(&self, image: &str) -> u32 {
+        self.image_nodes.get(image).copied().unwrap_or(0)
+    }
+
+    /// Where room is being made for a Pod.
+    pub fn nomination(&self, uid: &str) -> Option<Slot> {
+        self.nominations.get(uid).copied()
     }
 
     /// How many Pods have a node.
@@ -123,13 +137,32 @@ impl Snapshot {
         let held = &mut self.nodes[slot as usize];
         self.soft_taints -= held.soft_taints();
         let was_present = held.present;
-        let events = held.update(node);
+        let images = held.images.clone();
+        let (events, has_changed) = held.update(node);
         self.soft_taints += held.soft_taints();
         self.present += usize::from(!was_present);
-        if !events.is_empty() {
+        let held = held.images.clone();
+        if !Arc::ptr_eq(&images, &held) {
+            self.count_images(&images, false);
+            self.count_images(&held, true);
+        }
+        if has_changed {
             self.changes.note(slot);
         }
         events
+    }
+
+    fn count_images(&mut self, images: &BTreeMap<Arc<str>, i64>, held: bool) {
+        for image in images.keys() {
+            if held {
+                *self.image_nodes.entry(image.clone()).or_default() += 1;
+            } else if let Some(count) = self.image_nodes.get_mut(image) {
+                *count -= 1;
+                if *count == 0 {
+                    self.image_nodes.remove(image);
+                }
+            }
+        }
     }
 
     /// A node is gone.
@@ -141,50 +174,86 @@ impl Snapshot {
         if node.present {
             self.present -= 1;
             self.soft_taints -= node.soft_taints();
+            let images = node.images.clone();
             node.leave();
+            self.count_images(&images, false);
             self.changes.note(slot);
         }
         self.release(slot);
     }
 
-    /// A Pod has a node. When it was placed before, it is moved.
+    /// A Pod has a node. When it was placed before, it is moved. Room that was being made for it is no longer.
     pub fn place(&mut self, pod: &PodInfo, node: &str, placement: Placement) {
+        self.nominate(pod, None);
         let slot = self.slot_of(node);
-        if let Some(placed) = self.pods.get_mut(&pod.key) {
-            let same = placed.slot == slot && placed.uid == pod.uid && placed.class == pod.class;
+        if let Some(placed) = self.pods.id(&pod.key).and_then(|id| self.pods.get_mut(id)) {
+            let same = placed.slot == slot
+                && placed.uid == pod.uid
+                && Arc::ptr_eq(&placed.template, &pod.template)
+                && placed.deleting == pod.deleting;
             if same {
                 placed.placement = placement;
                 placed.revision = placed.revision.max(pod.revision);
+                placed.started = pod.started;
                 return;
             }
             self.remove_pod(&pod.key);
         }
         let placed = PlacedPod {
+            key: pod.key.clone(),
             uid: pod.uid.clone(),
             revision: pod.revision,
             slot,
             placement,
-            class: pod.class.clone(),
+            started: pod.started,
+            deleting: pod.deleting,
+            template: pod.template.clone(),
         };
-        self.put_back(pod.key.clone(), placed, node);
+        self.put_back(placed, node);
     }
 
     /// A Pod that was removed is where it was after all.
-    pub fn put_back(&mut self, key: ObjectKey, mut pod: PlacedPod, node: &str) {
+    pub fn put_back(&mut self, mut pod: PlacedPod, node: &str) {
         // The slot may have been freed with the Pod.
-        pod.slot = self.slot_of(node);
-        self.nodes[pod.slot as usize].add_pod(&pod.class);
-        self.changes.note(pod.slot);
-        self.pods.insert(key, pod);
+        let slot = self.slot_of(node);
+        pod.slot = slot;
+        let held = &mut self.nodes[slot as usize];
+        held.add_pod(pod.class());
+        let id = self.pods.insert(pod);
+        held.placed.push(id);
+        self.changes.note(slot);
     }
 
     /// A Pod is gone, has run to its end, or is not bound after all.
     pub fn remove_pod(&mut self, key: &ObjectKey) -> Option<PlacedPod> {
-        let placed = self.pods.remove(key)?;
-        self.nodes[placed.slot as usize].remove_pod(&placed.class);
+        let (id, placed) = self.pods.remove(key)?;
+        let node = &mut self.nodes[placed.slot as usize];
+        node.remove_pod(placed.class());
+        if let Some(place) = node.placed.iter().position(|held| *held == id) {
+            node.placed.swap_remove(place);
+        }
         self.changes.note(placed.slot);
         self.release(placed.slot);
         Some(placed)
+    }
+
+    /// Room is being made for a Pod on a node, or is no longer.
+    pub fn nominate(&mut self, pod: &PodInfo, node: Option<&str>) {
+        if let Some(slot) = self.nominations.remove(&pod.uid) {
+            self.nodes[slot as usize]
+                .nominated
+                .retain(|held| held.uid != pod.uid);
+            self.changes.note(slot);
+            self.release(slot);
+        }
+        let Some(node) = node else { return };
+        let slot = self.slot_of(node);
+        self.nominations.insert(pod.uid.clone(), slot);
+        self.nodes[slot as usize].nominated.push(Nominated {
+            uid: pod.uid.clone(),
+            class: pod.class().clone(),
+        });
+        self.changes.note(slot);
     }
 
     fn slot_of(&mut self, name: &str) -> Slot {
@@ -192,11 +261,13 @@ impl Snapshot {
             return slot;
         }
         let name: Arc<str> = name.into();
-        let node = Node::named(name.clone());
+        let mut node = Node::named(name.clone());
         let slot = if let Some(slot) = self.free.pop() {
+            node.slot = slot;
             self.nodes[slot as usize] = node;
             slot
         } else {
+            node.slot = self.nodes.len() as Slot;
             self.nodes.push(node);
             (self.nodes.len() - 1) as Slot
         };
@@ -207,7 +278,7 @@ impl Snapshot {
     /// Frees a slot that nothing is known of any more.
     fn release(&mut self, slot: Slot) {
         let node = &self.nodes[slot as usize];
-        if !node.present && node.pods == 0 {
+        if !node.present && node.pods == 0 && node.nominated.is_empty() {
             self.by_name.remove(&node.name);
             self.free.push(slot);
         }

@@ -1,7 +1,7 @@
 //! [`Node`]: what a node gives, and what of it is taken.
 
 use super::resources::read_allocatable;
-use super::{Resources, UsedPorts};
+use super::{PodId, Resources, Slot, UsedPorts};
 use crate::framework::{ClusterEvent, EventSet};
 use crate::pod::PodClass;
 use apimachinery::well_known::PREFER_NO_SCHEDULE;
@@ -10,15 +10,26 @@ use proto::api::core::v1::{self as core, Taint};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// A node as the plugins see it. Which Pods are on it, nobody asks yet; only what they take together.
+/// A Pod that room is being made for on a node.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Nominated {
+    /// Who it is.
+    pub uid: Arc<str>,
+    /// What it asks for.
+    pub class: Arc<PodClass>,
+}
+
+/// A node as the plugins see it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Node {
     /// The node's name.
     pub name: Arc<str>,
+    /// Where it stands.
+    pub slot: Slot,
     /// False when only Pods are known that are bound to it: they may be seen before it, and after it is gone.
     pub present: bool,
     /// `metadata.labels`.
-    pub labels: BTreeMap<String, String>,
+    pub labels: Arc<BTreeMap<String, String>>,
     /// `spec.taints`.
     pub taints: Vec<Taint>,
     /// `spec.unschedulable`: it is cordoned.
@@ -35,6 +46,12 @@ pub struct Node {
     pub pods: i64,
     /// The ports that its Pods use.
     pub ports: UsedPorts,
+    /// Its Pods.
+    pub placed: Vec<PodId>,
+    /// The Pods that room is being made for.
+    pub nominated: Vec<Nominated>,
+    /// The images that it holds, by every name that they have, with their size in bytes.
+    pub images: Arc<BTreeMap<Arc<str>, i64>>,
 }
 
 impl Node {
@@ -45,8 +62,8 @@ impl Node {
         }
     }
 
-    /// Takes in what the API says of the node; tells what changed.
-    pub(super) fn update(&mut self, node: &core::Node) -> EventSet {
+    /// Takes in what the API says of the node; tells what changed that may help a Pod, and whether anything did.
+    pub(super) fn update(&mut self, node: &core::Node) -> (EventSet, bool) {
         let none = BTreeMap::new();
         let (allocatable, max_pods) =
             read_allocatable(node.status.as_ref().map_or(&none, |s| &s.allocatable));
@@ -60,9 +77,9 @@ impl Node {
         if self.allocatable != allocatable || self.max_pods != max_pods {
             events.insert(ClusterEvent::NodeAllocatable);
         }
-        if self.labels != node.meta().labels {
+        if *self.labels != node.meta().labels {
             events.insert(ClusterEvent::NodeLabels);
-            self.labels.clone_from(&node.meta().labels);
+            self.labels = Arc::new(node.meta().labels.clone());
         }
         if self.taints != taints || self.unschedulable != unschedulable {
             events.insert(ClusterEvent::NodeTaints);
@@ -71,7 +88,22 @@ impl Node {
         self.allocatable = allocatable;
         self.max_pods = max_pods;
         self.unschedulable = unschedulable;
-        events
+        let held = node.status.as_ref().map_or(&[][..], |status| &status.images);
+        let count: usize = held.iter().map(|image| image.names.len()).sum();
+        let same = count == self.images.len()
+            && held.iter().all(|image| {
+                let mut names = image.names.iter();
+                names.all(|name| self.images.get(name.as_str()) == Some(&image.size_bytes))
+            });
+        if !same {
+            let names = held.iter().flat_map(|image| {
+                let names = image.names.iter();
+                names.map(|name| (name.as_str().into(), image.size_bytes))
+            });
+            self.images = Arc::new(names.collect());
+        }
+        let has_changed = !events.is_empty() || !same;
+        (events, has_changed)
     }
 
     /// Forgets what the API said of the node; what its Pods take stays.
@@ -81,11 +113,15 @@ impl Node {
             scored: self.scored,
             pods: self.pods,
             ports: std::mem::take(&mut self.ports),
+            placed: std::mem::take(&mut self.placed),
+            nominated: std::mem::take(&mut self.nominated),
+            slot: self.slot,
             ..Self::named(self.name.clone())
         };
     }
 
-    pub(super) fn add_pod(&mut self, pod: &PodClass) {
+    /// Counts a Pod in. On a copy of a node, for a dry run, as well as on the snapshot's own.
+    pub fn add_pod(&mut self, pod: &PodClass) {
         self.requested.add(&pod.requests);
         self.scored[0] += pod.scored[0];
         self.scored[1] += pod.scored[1];
@@ -93,7 +129,8 @@ impl Node {
         self.ports.take(&pod.ports);
     }
 
-    pub(super) fn remove_pod(&mut self, pod: &PodClass) {
+    /// Counts a Pod out that was counted in.
+    pub fn remove_pod(&mut self, pod: &PodClass) {
         self.requested.subtract(&pod.requests);
         self.scored[0] -= pod.scored[0];
         self.scored[1] -= pod.scored[1];

@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::framework::ClusterEvent;
-use crate::pod::Classes;
 use crate::testing::{Amounts, api_node, class, info, taint};
 use apimachinery::well_known::PREFER_NO_SCHEDULE;
 use proptest::prelude::*;
@@ -80,13 +79,32 @@ type Contents = (
 );
 
 fn contents(snapshot: &Snapshot) -> Contents {
-    let known = snapshot.by_name.values().map(|slot| snapshot.node(*slot).clone());
+    let mut known: Vec<Node> = snapshot
+        .by_name
+        .values()
+        .map(|slot| snapshot.node(*slot).clone())
+        .collect();
+    for node in &mut known {
+        let pods = node.placed.iter().map(|id| snapshot.pods.get(*id).unwrap());
+        assert!(pods.clone().all(|pod| pod.slot == node.slot));
+        assert_eq!(pods.count() as i64, node.pods);
+        // Where things are kept is no part of what is kept.
+        node.placed.clear();
+        node.slot = 0;
+        node.nominated.sort_by(|a, b| a.uid.cmp(&b.uid));
+    }
+    let known = known.into_iter();
     let nodes: BTreeMap<_, _> = known.map(|node| (node.name.clone(), node)).collect();
     let present = nodes.values().filter(|node| node.present).count();
     assert_eq!(present, snapshot.node_count());
     assert_eq!(snapshot.nodes.len() - snapshot.free.len(), nodes.len());
     let pods = snapshot.pods.iter();
-    let pods = pods.map(|(key, pod)| (key.clone(), (snapshot.node(pod.slot).name.clone(), pod.placement)));
+    let pods = pods.map(|pod| {
+        (
+            pod.key.clone(),
+            (snapshot.node(pod.slot).name.clone(), pod.placement),
+        )
+    });
     (nodes, present, snapshot.soft_taints, pods.collect())
 }
 
@@ -174,19 +192,38 @@ fn pods_are_counted_before_their_node_is_known_and_after_it_is_gone() {
 }
 
 #[test]
-fn classes_are_shared_between_waiting_and_placed_pods() {
-    let mut classes = Classes::default();
-    let asks = class(&[("cpu", "1")]);
+fn images_are_counted_by_the_nodes_that_hold_them() {
     let mut snapshot = Snapshot::new();
-    for name in ["a", "b"] {
-        let mut pod = info(name, &asks);
-        pod.class = classes.intern(asks.clone());
-        snapshot.place(&pod, "node-1", Placement::Bound);
-    }
-    let held: Vec<_> = snapshot
-        .pods
-        .values()
-        .map(|pod| Arc::as_ptr(&pod.class))
-        .collect();
-    assert_eq!(held[0], held[1]);
+    let with = |number: u8, images: &[&str]| {
+        let mut node = node_of(number, 2, false);
+        let image = |name: &&str| core::ContainerImage {
+            names: vec![(*name).into()],
+            size_bytes: 5,
+        };
+        node.status.get_or_insert_default().images = images.iter().map(image).collect();
+        node
+    };
+    snapshot.set_node(&with(1, &["a", "b"]));
+    snapshot.set_node(&with(2, &["a"]));
+    let count = |snapshot: &Snapshot| ["a", "b", "c"].map(|image| snapshot.image_nodes(image));
+    assert_eq!(count(&snapshot), [2, 1, 0]);
+    snapshot.set_node(&with(1, &["c"]));
+    assert_eq!(count(&snapshot), [1, 0, 1]);
+    snapshot.remove_node("node-2");
+    assert_eq!(count(&snapshot), [0, 0, 1]);
+}
+
+#[test]
+fn a_node_that_is_promised_is_kept_until_it_no_longer_is() {
+    let mut snapshot = Snapshot::new();
+    let pod = info("web", &class(&[("cpu", "500m")]));
+    snapshot.set_node(&node_of(1, 2, false));
+    snapshot.nominate(&pod, Some("node-1"));
+    assert_eq!(snapshot.nomination(&pod.uid), Some(0));
+    snapshot.remove_node("node-1");
+    assert!(snapshot.free.is_empty());
+    snapshot.set_node(&node_of(2, 2, false));
+    snapshot.place(&pod, "node-2", Placement::Assumed);
+    assert_eq!(snapshot.nomination(&pod.uid), None);
+    assert_eq!(snapshot.free.len(), 1);
 }

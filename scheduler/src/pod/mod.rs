@@ -1,7 +1,11 @@
-//! [`PodInfo`] and [`PodClass`]: what the scheduler keeps of a Pod.
+//! [`PodInfo`], [`PodTemplate`] and [`PodClass`]: what the scheduler keeps of a Pod.
 //!
-//! In: a Pod as the API has it. Out: who it is, and what it asks of a node. Pods of one template ask the same, so what they
-//! ask is kept once ([`Classes`]), and a decision worked out for one serves the others ([`crate::cycle`]).
+//! In: a Pod as the API has it. Out: who it is, what it was made from, and what it asks of a node. Pods of one template ask the
+//! same, so that is kept once ([`Classes`]), and a decision worked out for one serves the others ([`crate::cycle`]).
+
+mod template;
+
+pub use template::{Classes, PodTemplate, TemplateId};
 
 use crate::snapshot::{HostPort, Resources};
 use apimachinery::meta::get_condition;
@@ -10,7 +14,7 @@ use client::ObjectKey;
 use prost::Message;
 use proto::Kind;
 use proto::api::core::v1::{Container, NodeAffinity, Pod, PodCondition, PodSpec, Toleration};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
@@ -39,8 +43,16 @@ pub struct PodClass {
     pub node_selector: BTreeMap<String, String>,
     /// `spec.affinity.nodeAffinity`.
     pub node_affinity: NodeAffinity,
+    /// The nodes that required node affinity names by `metadata.name` in every one of its terms, as for a DaemonSet's Pod;
+    /// `None` when it leaves any term open.
+    pub named: Option<Vec<String>>,
     /// `spec.tolerations`.
     pub tolerations: Vec<Toleration>,
+    /// `spec.priority`. Part of the class, because room that is promised to a Pod counts against those of its priority and
+    /// below.
+    pub priority: i32,
+    /// The containers' images, sorted; one that several containers have, several times.
+    pub images: Vec<String>,
 }
 
 // No part is a float or another that would differ from itself.
@@ -51,8 +63,11 @@ impl Hash for PodClass {
         self.requests.hash(state);
         self.scored.hash(state);
         self.ports.hash(state);
+        self.node_name.hash(state);
         self.node_selector.hash(state);
         self.tolerations.hash(state);
+        self.priority.hash(state);
+        self.images.hash(state);
         // Generated messages with lists of messages do not implement `Hash`.
         self.node_affinity.encode_to_vec().hash(state);
     }
@@ -64,16 +79,40 @@ impl PodClass {
         let requests = Resources::of(&pod_requests(spec));
         let filled = Resources::of(&pod_requests(&with_defaults(spec)));
         let affinity = spec.affinity.as_ref().and_then(|a| a.node_affinity.clone());
+        let containers = spec.init_containers.iter().chain(&spec.containers);
+        let mut images: Vec<String> = containers.map(|container| container.image.clone()).collect();
+        images.sort_unstable();
         Self {
             scored: [filled.cpu, filled.memory],
             requests,
             ports: host_ports(spec),
             node_name: String::new(),
             node_selector: spec.node_selector.clone(),
+            named: affinity.as_ref().and_then(named),
             node_affinity: affinity.unwrap_or_default(),
             tolerations: spec.tolerations.clone(),
+            priority: spec.priority.unwrap_or(0),
+            images,
         }
     }
+}
+
+/// See [`PodClass::named`].
+fn named(affinity: &NodeAffinity) -> Option<Vec<String>> {
+    let required = affinity
+        .required_during_scheduling_ignored_during_execution
+        .as_ref()?;
+    let mut names = Vec::new();
+    for term in &required.node_selector_terms {
+        let by_name = term
+            .match_fields
+            .iter()
+            .find(|field| field.key == "metadata.name" && field.operator == "In")?;
+        names.extend(by_name.values.iter().cloned());
+    }
+    names.sort_unstable();
+    names.dedup();
+    Some(names)
 }
 
 /// The containers' resources alone, with requests for those that have none.
@@ -116,7 +155,7 @@ fn host_ports(spec: &PodSpec) -> Vec<HostPort> {
     ports
 }
 
-/// A Pod that waits for a node.
+/// A Pod, as decisions see it.
 #[derive(Clone, Debug)]
 pub struct PodInfo {
     /// Namespace and name.
@@ -125,30 +164,50 @@ pub struct PodInfo {
     pub uid: Arc<str>,
     /// The revision of its last write.
     pub revision: i64,
-    /// `spec.priority`: higher goes first.
-    pub priority: i32,
     /// Whether `spec.schedulingGates` hold it.
     pub gated: bool,
+    /// Whether it is being deleted.
+    pub deleting: bool,
+    /// `status.startTime` in microseconds since 1970; 0 while it has none.
+    pub started: i64,
+    /// `status.nominatedNodeName`: where room is being made for it.
+    pub nominated: Option<Arc<str>>,
     /// `status.conditions`, which a status patch must repeat.
     pub conditions: Vec<PodCondition>,
-    /// What it asks of a node.
-    pub class: Arc<PodClass>,
+    /// What it was made from.
+    pub template: Arc<PodTemplate>,
 }
 
 impl PodInfo {
     /// What is kept of a Pod.
     pub fn of(pod: &Pod, revision: i64, classes: &mut Classes) -> Self {
-        let empty = PodSpec::default();
-        let spec = pod.spec.as_ref().unwrap_or(&empty);
+        let status = pod.status.as_ref();
+        let started = status.and_then(|status| status.start_time.as_ref());
+        let nominated = status.map_or("", |status| &status.nominated_node_name);
         Self {
             key: ObjectKey::of(pod),
             uid: pod.uid().into(),
             revision,
-            priority: spec.priority.unwrap_or(0),
-            gated: !spec.scheduling_gates.is_empty(),
-            conditions: pod.status.iter().flat_map(|s| s.conditions.clone()).collect(),
-            class: classes.intern(PodClass::of(spec)),
+            gated: pod
+                .spec
+                .as_ref()
+                .is_some_and(|spec| !spec.scheduling_gates.is_empty()),
+            deleting: pod.meta().deletion_timestamp.is_some(),
+            started: started.map_or(0, |time| time.seconds * 1_000_000 + i64::from(time.nanos) / 1000),
+            nominated: (!nominated.is_empty()).then(|| nominated.into()),
+            conditions: status.map(|s| s.conditions.clone()).unwrap_or_default(),
+            template: classes.of(pod),
         }
+    }
+
+    /// What it asks of a node.
+    pub fn class(&self) -> &Arc<PodClass> {
+        &self.template.class
+    }
+
+    /// `spec.priority`: higher goes first.
+    pub fn priority(&self) -> i32 {
+        self.template.class.priority
     }
 
     /// The condition that says whether the Pod has a node.
@@ -157,60 +216,42 @@ impl PodInfo {
     }
 }
 
-/// Every class that a Pod has, once.
-#[derive(Debug, Default)]
-pub struct Classes {
-    known: HashSet<Arc<PodClass>>,
-    /// Unused classes are looked for when there are so many.
-    sweep_at: usize,
-}
-
-/// No sweep below so many classes: they take less memory than looking for them takes time.
-const SWEEP_FROM: usize = 1024;
-
-impl Classes {
-    /// The one copy of a class.
-    pub fn intern(&mut self, class: PodClass) -> Arc<PodClass> {
-        if let Some(known) = self.known.get(&class) {
-            return known.clone();
-        }
-        if self.known.len() >= self.sweep_at.max(SWEEP_FROM) {
-            self.known.retain(|class| Arc::strong_count(class) > 1);
-            // Twice what is in use: so each class is looked at a constant number of times.
-            self.sweep_at = self.known.len() * 2;
-        }
-        let class = Arc::new(class);
-        self.known.insert(class.clone());
-        class
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::template::SWEEP_FROM;
     use super::*;
     use crate::testing::{container, pod};
     use proto::api::core::v1::ContainerPort;
 
     #[test]
-    fn pods_of_one_template_share_their_class() {
+    fn pods_of_one_template_share_it_and_pods_that_ask_the_same_share_their_class() {
         let mut classes = Classes::default();
-        let class =
-            |classes: &mut Classes, cpu: &str| PodInfo::of(&pod("a", &[("cpu", cpu)]), 1, classes).class;
-        let first = class(&mut classes, "1");
-        assert!(Arc::ptr_eq(&first, &class(&mut classes, "1000m")));
-        assert!(!Arc::ptr_eq(&first, &class(&mut classes, "2")));
+        let of = |classes: &mut Classes, pod: &Pod| PodInfo::of(pod, 1, classes).template;
+        let first = of(&mut classes, &pod("a", &[("cpu", "1")]));
+        assert!(Arc::ptr_eq(&first, &of(&mut classes, &pod("b", &[("cpu", "1")]))));
+        let other_text = of(&mut classes, &pod("c", &[("cpu", "1000m")]));
+        assert_ne!(first.id, other_text.id);
+        assert!(Arc::ptr_eq(&first.class, &other_text.class));
+        let larger = of(&mut classes, &pod("d", &[("cpu", "2")]));
+        assert!(!Arc::ptr_eq(&first.class, &larger.class));
+        let mut labelled = pod("e", &[("cpu", "1")]);
+        labelled.metadata_mut().labels.insert("app".into(), "web".into());
+        let labelled = of(&mut classes, &labelled);
+        assert_ne!(first.id, labelled.id);
+        assert!(Arc::ptr_eq(&first.class, &labelled.class));
+        let mut bound = pod("f", &[("cpu", "1")]);
+        bound.spec.as_mut().unwrap().node_name = "node-1".into();
+        assert!(Arc::ptr_eq(&first, &of(&mut classes, &bound)));
     }
 
     #[test]
-    fn classes_that_no_pod_has_are_forgotten() {
+    fn what_no_pod_has_is_forgotten() {
         let mut classes = Classes::default();
-        for cpu in 0..10 * SWEEP_FROM {
-            classes.intern(PodClass {
-                scored: [cpu as i64, 0],
-                ..PodClass::default()
-            });
+        for cpu in 0..5 * SWEEP_FROM {
+            _ = classes.of(&pod("a", &[("cpu", &format!("{cpu}m"))]));
         }
-        assert!(classes.known.len() <= SWEEP_FROM);
+        let (templates, classes) = classes.len();
+        assert!(templates <= SWEEP_FROM && classes <= 2 * SWEEP_FROM);
     }
 
     #[test]

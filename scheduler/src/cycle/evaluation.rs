@@ -1,0 +1,143 @@
+//! [`Evaluation`]: what the class plugins say of every node, for one class of Pods.
+//!
+//! Pods of a class share it, and between two of them only the nodes that changed are judged again; so after the first Pod of
+//! a template each further one costs a few nodes' judgement. [`Evaluation::refresh`] is pure: what it leaves is what a new
+//! evaluation over the same snapshot would hold (a property test shows it).
+
+use super::prepared::{Active, Prepared};
+use super::ranking::{NEVER, Ranking};
+use crate::diagnosis::{Diagnosis, Histogram};
+use crate::framework::{Bounds, Normalize};
+use crate::pod::PodClass;
+use crate::registry::Plugins;
+use crate::snapshot::{Node, Seen, Slot, Snapshot};
+use std::sync::Arc;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Evaluation {
+    /// Up to where the snapshot's changes are in here; `None` before the first.
+    seen: Option<Seen>,
+    active: Active,
+    /// The feasible nodes by the weighted sum of the scores that need no normalizing.
+    pub(super) ranking: Ranking,
+    /// By scoring plugin and slot: the raw scores of the plugins that normalize, for feasible nodes; else empty.
+    raw: Vec<Vec<i64>>,
+    diagnosis: Option<Arc<Diagnosis>>,
+}
+
+impl Evaluation {
+    /// Takes in what changed since the last time; all of the snapshot the first time. Always the same class.
+    pub(crate) fn refresh(&mut self, plugins: &Plugins, class: &PodClass, snapshot: &Snapshot) {
+        let prepared = Prepared::new(plugins, class, snapshot);
+        let active = prepared.active();
+        // What PreFilter refused may be refused for another reason now.
+        let same = self.active == active && !active.rejected;
+        let seen = self.seen.filter(|_| same);
+        let slots = snapshot.slots();
+        self.ranking.resize(slots.len());
+        self.raw.resize_with(plugins.scores.len(), Vec::new);
+        for score in &prepared.scores {
+            if score.normalize != Normalize::AsIs {
+                self.raw[score.place].resize(slots.len(), 0);
+            }
+        }
+        if seen == Some(snapshot.seen()) {
+            return;
+        }
+        self.diagnosis = None;
+        match seen.and_then(|seen| snapshot.changed_since(seen)) {
+            Some(changed) => {
+                for slot in changed {
+                    self.judge(&prepared, slot, snapshot.node(slot));
+                }
+            }
+            None => {
+                for (slot, node) in (0..).zip(slots) {
+                    self.judge(&prepared, slot, node);
+                }
+            }
+        }
+        self.active = active;
+        self.seen = Some(snapshot.seen());
+    }
+
+    fn judge(&mut self, prepared: &Prepared<'_>, slot: Slot, node: &Node) {
+        if !node.present || prepared.judge(node, "").is_err() {
+            self.ranking.set(slot, NEVER);
+            return;
+        }
+        let mut sum = 0;
+        for score in &prepared.scores {
+            let raw = score.score.score(node);
+            if score.normalize == Normalize::AsIs {
+                sum += score.weight * raw;
+            } else {
+                self.raw[score.place][slot as usize] = raw;
+            }
+        }
+        self.ranking.set(slot, sum);
+    }
+
+    /// How many nodes may take the Pod, as far as class plugins are concerned.
+    pub(crate) fn feasible(&self) -> usize {
+        self.ranking.len()
+    }
+
+    /// Whether a score has to be normalized that is not the same for all feasible nodes.
+    pub(super) fn normalizes(&self) -> bool {
+        let mut normalizing = self.active.scores.iter();
+        normalizing.any(|&(place, how, _)| {
+            how != Normalize::AsIs && !how.is_flat(Bounds::of(self.raw_of(place, self.ranking.slots())))
+        })
+    }
+
+    fn raw_of(&self, place: usize, slots: impl Iterator<Item = Slot>) -> impl Iterator<Item = i64> {
+        let raw = &self.raw[place];
+        slots.map(|slot| raw[slot as usize])
+    }
+
+    /// The totals of some feasible nodes, which the others have no part in.
+    pub(super) fn totals(&self, plugins: &Plugins, slots: &[Slot], totals: &mut Vec<i64>) {
+        totals.clear();
+        totals.extend(slots.iter().map(|slot| self.ranking.score(*slot)));
+        for &(place, how, _) in &self.active.scores {
+            if how == Normalize::AsIs {
+                continue;
+            }
+            let bounds = Bounds::of(self.raw_of(place, slots.iter().copied()));
+            // Equal scores decide nothing.
+            if how.is_flat(bounds) {
+                continue;
+            }
+            let weight = plugins.scores[place].weight;
+            for (total, slot) in totals.iter_mut().zip(slots) {
+                *total += weight * how.apply(self.raw[place][*slot as usize], bounds);
+            }
+        }
+    }
+
+    /// Why no node takes a Pod that no Pod plugin looks at. Right after [`Evaluation::refresh`], with the same arguments.
+    pub(crate) fn diagnose(
+        &mut self,
+        plugins: &Plugins,
+        class: &PodClass,
+        snapshot: &Snapshot,
+    ) -> Arc<Diagnosis> {
+        if let Some(diagnosis) = &self.diagnosis {
+            return diagnosis.clone();
+        }
+        let prepared = Prepared::new(plugins, class, snapshot);
+        let mut histogram = Histogram::default();
+        let present = snapshot.slots().iter().filter(|node| node.present);
+        for node in present {
+            if let Err((place, rejection)) = prepared.judge(node, "") {
+                histogram.add(place, &rejection);
+            }
+        }
+        let whole = prepared.rejected.map(|(_, rejection)| rejection);
+        let diagnosis = Arc::new(histogram.diagnosis(snapshot.node_count(), whole.as_ref()));
+        self.diagnosis = Some(diagnosis.clone());
+        diagnosis
+    }
+}

@@ -1,0 +1,194 @@
+//! The decision: `(snapshot, pod) -> node`.
+//!
+//! ```text
+//!   Evaluation: class plugins, kept for a class ──> feasible nodes ──> Pod plugins narrow them ──> all scores ──> a best one
+//! ```
+//! All nodes are always considered; upstream's sampling (`percentageOfNodesToScore`) is not needed for speed. A Pod that no Pod
+//! plugin has an opinion of, and whose scores need no normalizing, gets the first of a ranking that is kept up to date.
+//!
+//! Reasons are not kept, as almost nobody asks; [`Cycle::diagnose`] and [`Appraisal`] ask the plugins again.
+
+mod appraisal;
+mod evaluation;
+mod prepared;
+mod ranking;
+
+pub use appraisal::{Appraisal, Appraised, Scored};
+pub use prepared::Refusal;
+
+use crate::diagnosis::{Diagnosis, Histogram};
+use crate::pod::{PodClass, PodInfo};
+use crate::registry::Plugins;
+use crate::snapshot::{Slot, Snapshot};
+use component_base::rng::Rng;
+use evaluation::Evaluation;
+use prepared::{PodPrepared, Prepared, PreparedScore, pod_scores};
+use ranking::any_of;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// How many classes' evaluations are kept. A cluster rolls out a few templates at a time; each takes about 20 bytes a
+/// node.
+const EVALUATIONS: usize = 64;
+
+/// How many nodes' verdicts are kept in all evaluations together, so that they take no more than about 64 MB.
+const VERDICTS: usize = 3_000_000;
+
+/// Decides for one profile's plugins. What it keeps only saves time: a new one decides the same.
+#[derive(Debug, Default)]
+pub struct Cycle {
+    /// The one used last stands first. The class is held, so that its address stays its own.
+    kept: VecDeque<(Arc<PodClass>, Evaluation)>,
+    slots: Vec<Slot>,
+    totals: Vec<i64>,
+    scores: Vec<i64>,
+}
+
+impl Cycle {
+    /// The class's evaluation over the snapshot as it is now.
+    fn refreshed(
+        &mut self,
+        plugins: &Plugins,
+        class: &Arc<PodClass>,
+        snapshot: &Snapshot,
+    ) -> &mut Evaluation {
+        let place = self.kept.iter().position(|(kept, _)| Arc::ptr_eq(kept, class));
+        let mut entry = place
+            .and_then(|place| self.kept.remove(place))
+            .unwrap_or_else(|| (class.clone(), Evaluation::default()));
+        entry.1.refresh(plugins, class, snapshot);
+        self.kept.push_front(entry);
+        let room = VERDICTS / snapshot.slots().len().max(1);
+        self.kept.truncate(room.clamp(2, EVALUATIONS));
+        &mut self.kept[0].1
+    }
+
+    /// The best node for a Pod; chance decides among equals, so that two Pods do not crowd the first node of a list. `None` when
+    /// no node takes it.
+    pub fn decide(
+        &mut self,
+        plugins: &Plugins,
+        pod: &PodInfo,
+        snapshot: &Snapshot,
+        rng: &mut Rng,
+    ) -> Option<Slot> {
+        if let Some(slot) = snapshot.nomination(&pod.uid)
+            && fits(plugins, pod, snapshot, slot)
+        {
+            return Some(slot);
+        }
+        if let Some(names) = &pod.class().named {
+            let named = names.iter().filter_map(|name| snapshot.slot_named(name));
+            return self.decide_among(plugins, pod, snapshot, named.collect(), rng);
+        }
+        if self.refreshed(plugins, pod.class(), snapshot).feasible() == 0 {
+            return None;
+        }
+        let evaluation = &self.kept[0].1;
+        let prepared = PodPrepared::new(plugins, pod, snapshot);
+        if prepared.rejected.is_some() {
+            return None;
+        }
+        let normalizes = evaluation.normalizes();
+        let mut slots = std::mem::take(&mut self.slots);
+        slots.clear();
+        if !normalizes && prepared.is_empty() && pod_scores(plugins, pod, &[], snapshot).is_empty() {
+            self.slots = slots;
+            return evaluation.ranking.best(rng);
+        }
+        slots.extend(evaluation.ranking.slots());
+        prepared.narrow(&mut slots, snapshot);
+        let mut totals = std::mem::take(&mut self.totals);
+        evaluation.totals(plugins, &slots, &mut totals);
+        let scores = pod_scores(plugins, pod, &slots, snapshot);
+        add_scores(&scores, &slots, snapshot, &mut self.scores, &mut totals);
+        drop(scores);
+        let best = best(&mut slots, &totals, rng);
+        (self.slots, self.totals) = (slots, totals);
+        best
+    }
+
+    /// As [`Cycle::decide`], for a Pod that can only go to a few nodes: nothing is kept.
+    fn decide_among(
+        &mut self,
+        plugins: &Plugins,
+        pod: &PodInfo,
+        snapshot: &Snapshot,
+        mut slots: Vec<Slot>,
+        rng: &mut Rng,
+    ) -> Option<Slot> {
+        let prepared = Prepared::new(plugins, pod.class(), snapshot);
+        slots.retain(|slot| prepared.judge(snapshot.node(*slot), &pod.uid).is_ok());
+        if slots.is_empty() {
+            return None;
+        }
+        PodPrepared::new(plugins, pod, snapshot).narrow(&mut slots, snapshot);
+        if slots.len() < 2 {
+            return slots.pop();
+        }
+        let mut totals = vec![0; slots.len()];
+        add_scores(&prepared.scores, &slots, snapshot, &mut self.scores, &mut totals);
+        let scores = pod_scores(plugins, pod, &slots, snapshot);
+        add_scores(&scores, &slots, snapshot, &mut self.scores, &mut totals);
+        drop(scores);
+        best(&mut slots, &totals, rng)
+    }
+
+    /// Why no node takes a Pod.
+    pub fn diagnose(&mut self, plugins: &Plugins, pod: &PodInfo, snapshot: &Snapshot) -> Arc<Diagnosis> {
+        let of_pod = PodPrepared::new(plugins, pod, snapshot);
+        if of_pod.is_empty() && snapshot.nomination(&pod.uid).is_none() {
+            let evaluation = self.refreshed(plugins, pod.class(), snapshot);
+            return evaluation.diagnose(plugins, pod.class(), snapshot);
+        }
+        let of_class = Prepared::new(plugins, pod.class(), snapshot);
+        let mut histogram = Histogram::default();
+        for node in snapshot.slots().iter().filter(|node| node.present) {
+            let verdict = of_class.judge(node, &pod.uid).and_then(|()| of_pod.judge(node));
+            if let Err((place, rejection)) = verdict {
+                histogram.add(place, &rejection);
+            }
+        }
+        let whole = of_class.rejected.or(of_pod.rejected);
+        let whole = whole.map(|(_, rejection)| rejection);
+        Arc::new(histogram.diagnosis(snapshot.node_count(), whole.as_ref()))
+    }
+}
+
+/// Whether one node takes a Pod.
+pub fn fits(plugins: &Plugins, pod: &PodInfo, snapshot: &Snapshot, slot: Slot) -> bool {
+    let node = snapshot.node(slot);
+    node.present
+        && Prepared::new(plugins, pod.class(), snapshot)
+            .judge(node, &pod.uid)
+            .is_ok()
+        && PodPrepared::new(plugins, pod, snapshot).judge(node).is_ok()
+}
+
+/// Adds scores, normalized among the nodes in question.
+fn add_scores(
+    scores: &[PreparedScore<'_>],
+    slots: &[Slot],
+    snapshot: &Snapshot,
+    raw: &mut Vec<i64>,
+    totals: &mut [i64],
+) {
+    for scoring in scores {
+        scoring.score.score_all(slots, snapshot, raw);
+        let bounds = crate::framework::Bounds::of(raw.iter().copied());
+        for (total, raw) in totals.iter_mut().zip(raw.iter()) {
+            *total += scoring.weight * scoring.normalize.apply(*raw, bounds);
+        }
+    }
+}
+
+/// One of the nodes of the highest total. Leaves those in `slots`.
+fn best(slots: &mut Vec<Slot>, totals: &[i64], rng: &mut Rng) -> Option<Slot> {
+    let highest = *totals.iter().max()?;
+    let mut totals = totals.iter();
+    slots.retain(|_| totals.next() == Some(&highest));
+    any_of(slots, rng)
+}
+
+#[cfg(test)]
+mod tests;
