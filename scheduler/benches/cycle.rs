@@ -72,7 +72,7 @@ fn template(c: &mut Criterion) {
                     Some(oldest)
                 });
                 let next = next.expect("a pod waits or is placed");
-                let slot = cycle.decide(&plugins, &next, &snapshot, &mut rng);
+                let slot = cycle.decide(&plugins, &next, &mut snapshot, &mut rng);
                 let slot = slot.expect("there is room");
                 let node = snapshot.node(slot).name.clone();
                 snapshot.place(&next, &node, Placement::Assumed);
@@ -87,11 +87,11 @@ fn new_class(c: &mut Criterion) {
     let mut group = c.benchmark_group("new_class");
     group.throughput(Throughput::Elements(1));
     for nodes in SIZES {
-        let (plugins, snapshot) = (Plugins::all(), cluster(nodes));
+        let (plugins, mut snapshot) = (Plugins::all(), cluster(nodes));
         let next = pod(0, "100m", &mut Classes::default());
         let mut rng = Seed(1).fork("ties");
         group.bench_function(BenchmarkId::from_parameter(nodes), |bencher| {
-            bencher.iter(|| Cycle::default().decide(&plugins, &next, &snapshot, &mut rng));
+            bencher.iter(|| Cycle::default().decide(&plugins, &next, &mut snapshot, &mut rng));
         });
     }
     group.finish();
@@ -101,10 +101,10 @@ fn diagnose(c: &mut Criterion) {
     let mut group = c.benchmark_group("diagnose");
     group.throughput(Throughput::Elements(1));
     for nodes in SIZES {
-        let (plugins, snapshot) = (Plugins::all(), cluster(nodes));
+        let (plugins, mut snapshot) = (Plugins::all(), cluster(nodes));
         let next = pod(0, "64", &mut Classes::default());
         group.bench_function(BenchmarkId::from_parameter(nodes), |bencher| {
-            bencher.iter(|| Cycle::default().diagnose(&plugins, &next, &snapshot));
+            bencher.iter(|| Cycle::default().diagnose(&plugins, &next, &mut snapshot));
         });
     }
     group.finish();

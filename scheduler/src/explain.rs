@@ -160,7 +160,7 @@ fn judge(
         let message = format!("the pod asks for the scheduler {name:?}, which this one is not");
         return Err(Status::failed_precondition(message));
     };
-    let snapshot = &engine.snapshot;
+    let snapshot = &mut engine.snapshot;
     let appraisal = Appraisal::of(&profile.plugins, pod, snapshot);
     if appraisal.feasible() == 0 {
         let diagnosis = profile.cycle.diagnose(&profile.plugins, pod, snapshot);

@@ -8,14 +8,16 @@ use crate::framework::{
 };
 use crate::plugins::balanced_allocation::BalancedAllocation;
 use crate::plugins::default_binder::DefaultBinder;
+use crate::plugins::inter_pod_affinity::InterPodAffinity;
 use crate::plugins::node_affinity::NodeAffinity;
 use crate::plugins::node_name::NodeName;
 use crate::plugins::node_ports::NodePorts;
 use crate::plugins::node_resources_fit::NodeResourcesFit;
 use crate::plugins::node_unschedulable::NodeUnschedulable;
+use crate::plugins::pod_topology_spread::PodTopologySpread;
 use crate::plugins::taint_toleration::TaintToleration;
 use crate::pod::PodTemplate;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, SpreadDefaults};
 
 /// The plugins at each extension point.
 pub struct Plugins {
@@ -29,6 +31,8 @@ pub struct Plugins {
     pub reserves: Vec<Box<dyn Reserve>>,
     /// Permit and PreBind.
     pub permits: Vec<Box<dyn Permit>>,
+    /// How Pods are spread that say nothing about it.
+    pub spreading: SpreadDefaults,
     /// Bind: the first that knows how.
     pub binds: Vec<Box<dyn Bind>>,
 }
@@ -110,6 +114,10 @@ impl Plugins {
             plugin: ScorePlugin::Class(plugin),
             weight,
         };
+        let pod = |plugin, weight| Weighted {
+            plugin: ScorePlugin::Pod(plugin),
+            weight,
+        };
         Self {
             filters: vec![
                 FilterPlugin::Class(Box::new(NodeUnschedulable)),
@@ -118,16 +126,21 @@ impl Plugins {
                 FilterPlugin::Class(Box::new(NodeAffinity)),
                 FilterPlugin::Class(Box::new(NodePorts)),
                 FilterPlugin::Class(Box::new(NodeResourcesFit)),
+                FilterPlugin::Pod(Box::new(PodTopologySpread)),
+                FilterPlugin::Pod(Box::<InterPodAffinity>::default()),
             ],
             scores: vec![
                 class(Box::new(TaintToleration), 3),
                 class(Box::new(NodeAffinity), 2),
                 class(Box::new(NodeResourcesFit), 1),
+                pod(Box::new(PodTopologySpread), 2),
+                pod(Box::<InterPodAffinity>::default(), 2),
                 class(Box::new(BalancedAllocation), 1),
             ],
             post_filters: vec![],
             reserves: vec![],
             permits: vec![],
+            spreading: SpreadDefaults::default(),
             binds: vec![Box::new(DefaultBinder)],
         }
     }

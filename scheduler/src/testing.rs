@@ -1,13 +1,14 @@
 //! What this crate's tests make clusters of, and how they ask one plugin alone.
 
-use crate::framework::{AnyFilter, AnyScore, Bounds, PreFiltered, Rejection};
-use crate::pod::{PodClass, PodInfo, PodTemplate, TemplateId};
-use crate::snapshot::{Node, Placement, Snapshot};
+use crate::framework::{AnyFilter, AnyPodFilter, AnyPodScore, AnyScore, Bounds, PreFiltered, Rejection};
+use crate::pod::{Classes, PodClass, PodInfo, PodTemplate, TemplateId};
+use crate::snapshot::{Node, Placement, Slot, Snapshot, SpreadDefaults};
 use client::ObjectKey;
 use proto::Kind;
 use proto::api::core::v1::{self as core, Container, Pod, PodSpec, ResourceRequirements, Taint, Toleration};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 pub(crate) type Amounts<'a> = [(&'a str, &'a str)];
 
@@ -50,10 +51,16 @@ pub(crate) fn class(requests: &Amounts<'_>) -> PodClass {
     PodClass::of(pod("pod", requests).spec.as_ref().unwrap())
 }
 
+/// A template's number that no other has; far from those that [`Classes`] gives.
+pub(crate) fn info_id() -> TemplateId {
+    static LAST: AtomicU64 = AtomicU64::new(1 << 32);
+    TemplateId(LAST.fetch_add(1, Ordering::Relaxed))
+}
+
 /// A Pod of a class.
 pub(crate) fn info(name: &str, class: &PodClass) -> PodInfo {
     let mut template = PodTemplate {
-        id: TemplateId(0),
+        id: info_id(),
         namespace: "default".into(),
         class: Arc::new(class.clone()),
         ..PodTemplate::default()
@@ -154,4 +161,101 @@ pub(crate) fn rate(plugin: &dyn AnyScore, pod: &PodClass, nodes: &[Node]) -> Opt
             .map(|raw| (raw, normalize.apply(raw, bounds)))
             .collect(),
     )
+}
+
+/// What a Pod plugin says of a Pod on every node, by the nodes' names.
+pub(crate) fn judge_pod(
+    plugin: &dyn AnyPodFilter,
+    pod: &Pod,
+    snapshot: &mut Snapshot,
+) -> BTreeMap<String, Result<(), Rejection>> {
+    let pod = fresh(pod);
+    snapshot.know(&pod.template, &SpreadDefaults::default());
+    let prepared = plugin.prepare(&pod, snapshot);
+    let present = snapshot.slots().iter().filter(|node| node.present);
+    let judge = |node: &Node| match &prepared {
+        PreFiltered::Skip => Ok(()),
+        PreFiltered::Filter(filter) => {
+            let verdict = filter.filter(node);
+            let mut slots = vec![node.slot];
+            filter.narrow(&mut slots, snapshot);
+            assert_eq!(
+                slots.is_empty(),
+                verdict.is_err(),
+                "{} is judged in two ways",
+                node.name
+            );
+            verdict
+        }
+        PreFiltered::Reject(rejection) => Err(rejection.clone()),
+    };
+    present.map(|node| (node.name.to_string(), judge(node))).collect()
+}
+
+/// What a Pod plugin gives every node, normalized, by the nodes' names; `None` when it has no opinion.
+pub(crate) fn rate_pod(
+    plugin: &dyn AnyPodScore,
+    pod: &Pod,
+    snapshot: &mut Snapshot,
+) -> Option<BTreeMap<String, i64>> {
+    let pod = fresh(pod);
+    snapshot.know(&pod.template, &SpreadDefaults::default());
+    let present = snapshot.slots().iter().filter(|node| node.present);
+    let slots: Vec<Slot> = present.map(|node| node.slot).collect();
+    let score = plugin.prepare(&pod, &slots, snapshot)?;
+    let mut raw = Vec::new();
+    score.score_all(&slots, snapshot, &mut raw);
+    let one_by_one: Vec<i64> = slots
+        .iter()
+        .map(|slot| score.score(snapshot.node(*slot)))
+        .collect();
+    assert_eq!(raw, one_by_one, "nodes are scored in two ways");
+    let bounds = Bounds::of(raw.iter().copied());
+    let normalized = raw.iter().map(|raw| score.normalize().apply(*raw, bounds));
+    let names = slots.iter().map(|slot| snapshot.node(*slot).name.to_string());
+    Some(names.zip(normalized).collect())
+}
+
+/// A cluster: nodes with their labels, as `zone=a,disk=ssd`; every node also has its name as `kubernetes.io/hostname`.
+pub(crate) fn cluster(nodes: &[(&str, &str)]) -> Snapshot {
+    let mut snapshot = Snapshot::new();
+    for (name, labels) in nodes {
+        let mut node = api_node(name, &[("cpu", "64"), ("memory", "256Gi"), ("pods", "110")]);
+        let held = &mut node.metadata_mut().labels;
+        *held = pairs(labels);
+        held.insert("kubernetes.io/hostname".into(), (*name).into());
+        snapshot.set_node(&node);
+    }
+    snapshot
+}
+
+/// Reads `a=1,b=2`.
+pub(crate) fn pairs(text: &str) -> BTreeMap<String, String> {
+    let pairs = text.split(',').filter_map(|pair| pair.split_once('='));
+    pairs.map(|(key, value)| (key.into(), value.into())).collect()
+}
+
+/// A Pod with labels, in a namespace.
+pub(crate) fn labelled(namespace: &str, name: &str, labels: &str) -> Pod {
+    let mut pod = pod(name, &[]);
+    let meta = pod.metadata_mut();
+    meta.namespace = namespace.into();
+    meta.labels = pairs(labels);
+    pod
+}
+
+/// Puts a Pod on a node.
+pub(crate) fn put(snapshot: &mut Snapshot, pod: &Pod, node: &str) {
+    snapshot.place(&fresh(pod), node, Placement::Bound);
+}
+
+/// A Pod with a template of its own.
+pub(crate) fn fresh(pod: &Pod) -> PodInfo {
+    let info = PodInfo::of(pod, 1, &mut Classes::default());
+    let mut template = PodTemplate::clone(&info.template);
+    template.id = info_id();
+    PodInfo {
+        template: Arc::new(template),
+        ..info
+    }
 }

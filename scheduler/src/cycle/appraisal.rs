@@ -45,7 +45,9 @@ pub struct Appraisal {
 
 impl Appraisal {
     /// Asks every plugin.
-    pub fn of(plugins: &Plugins, pod: &PodInfo, snapshot: &Snapshot) -> Self {
+    pub fn of(plugins: &Plugins, pod: &PodInfo, snapshot: &mut Snapshot) -> Self {
+        snapshot.know(&pod.template, &plugins.spreading);
+        let snapshot = &*snapshot;
         let of_class = Prepared::new(plugins, pod.class(), snapshot);
         let of_pod = PodPrepared::new(plugins, pod, snapshot);
         let present = snapshot.slots().iter().filter(|node| node.present);

@@ -69,9 +69,11 @@ impl Cycle {
         &mut self,
         plugins: &Plugins,
         pod: &PodInfo,
-        snapshot: &Snapshot,
+        snapshot: &mut Snapshot,
         rng: &mut Rng,
     ) -> Option<Slot> {
+        snapshot.know(&pod.template, &plugins.spreading);
+        let snapshot = &*snapshot;
         if let Some(slot) = snapshot.nomination(&pod.uid)
             && fits(plugins, pod, snapshot, slot)
         {
@@ -89,12 +91,25 @@ impl Cycle {
         if prepared.rejected.is_some() {
             return None;
         }
-        let normalizes = evaluation.normalizes();
         let mut slots = std::mem::take(&mut self.slots);
         slots.clear();
-        if !normalizes && prepared.is_empty() && pod_scores(plugins, pod, &[], snapshot).is_empty() {
+        if !evaluation.normalizes() && pod_scores(plugins, pod, &[], snapshot).is_empty() {
+            if prepared.is_empty() {
+                self.slots = slots;
+                return evaluation.ranking.best(rng);
+            }
+            // The ranking is the order of the totals: the first that Pod plugins take is a best one.
+            for equals in evaluation.ranking.falling() {
+                slots.clear();
+                slots.extend_from_slice(equals);
+                prepared.narrow(&mut slots, snapshot);
+                if !slots.is_empty() {
+                    break;
+                }
+            }
+            let best = any_of(&slots, rng);
             self.slots = slots;
-            return evaluation.ranking.best(rng);
+            return best;
         }
         slots.extend(evaluation.ranking.slots());
         prepared.narrow(&mut slots, snapshot);
@@ -135,7 +150,9 @@ impl Cycle {
     }
 
     /// Why no node takes a Pod.
-    pub fn diagnose(&mut self, plugins: &Plugins, pod: &PodInfo, snapshot: &Snapshot) -> Arc<Diagnosis> {
+    pub fn diagnose(&mut self, plugins: &Plugins, pod: &PodInfo, snapshot: &mut Snapshot) -> Arc<Diagnosis> {
+        snapshot.know(&pod.template, &plugins.spreading);
+        let snapshot = &*snapshot;
         let of_pod = PodPrepared::new(plugins, pod, snapshot);
         if of_pod.is_empty() && snapshot.nomination(&pod.uid).is_none() {
             let evaluation = self.refreshed(plugins, pod.class(), snapshot);
@@ -155,8 +172,8 @@ impl Cycle {
     }
 }
 
-/// Whether one node takes a Pod.
-pub fn fits(plugins: &Plugins, pod: &PodInfo, snapshot: &Snapshot, slot: Slot) -> bool {
+/// Whether one node takes a Pod that the snapshot knows.
+fn fits(plugins: &Plugins, pod: &PodInfo, snapshot: &Snapshot, slot: Slot) -> bool {
     let node = snapshot.node(slot);
     node.present
         && Prepared::new(plugins, pod.class(), snapshot)

@@ -94,7 +94,7 @@ fn apply(snapshot: &mut Snapshot, change: &Change, kinds: &[Arc<PodClass>]) {
 }
 
 /// The best nodes, worked out one by one with nothing kept.
-fn reference(plugins: &Plugins, pod: &PodInfo, snapshot: &Snapshot) -> (Vec<Slot>, usize) {
+fn reference(plugins: &Plugins, pod: &PodInfo, snapshot: &mut Snapshot) -> (Vec<Slot>, usize) {
     let appraisal = Appraisal::of(plugins, pod, snapshot);
     let totals: Vec<(Slot, i64)> = appraisal
         .nodes
@@ -121,13 +121,13 @@ proptest! {
             let asks = pod(99, &kinds[kind]);
             // One class, one address: so that it is the kept evaluation that answers.
             let asks = PodInfo { template: template_of(&asks, &kinds[kind]), ..asks };
-            let (best, feasible) = reference(&plugins, &asks, &snapshot);
+            let (best, feasible) = reference(&plugins, &asks, &mut snapshot);
             prop_assert_eq!(
-                kept.diagnose(&plugins, &asks, &snapshot),
-                Cycle::default().diagnose(&plugins, &asks, &snapshot)
+                kept.diagnose(&plugins, &asks, &mut snapshot),
+                Cycle::default().diagnose(&plugins, &asks, &mut snapshot)
             );
             prop_assert_eq!(kept.refreshed(&plugins, &kinds[kind], &snapshot).feasible(), feasible);
-            match kept.decide(&plugins, &asks, &snapshot, &mut rng) {
+            match kept.decide(&plugins, &asks, &mut snapshot, &mut rng) {
                 None => prop_assert!(best.is_empty()),
                 Some(slot) => prop_assert!(best.contains(&slot)),
             }
@@ -155,17 +155,17 @@ fn room_that_is_promised_counts_against_all_but_the_one_it_is_promised_to_and_th
     snapshot.nominate(&promised, Some("node-0"));
     let mut rng = Seed(1).fork("ties");
     let mut decide =
-        |pod: &PodInfo, snapshot: &Snapshot| Cycle::default().decide(&plugins, pod, snapshot, &mut rng);
+        |pod: &PodInfo, snapshot: &mut Snapshot| Cycle::default().decide(&plugins, pod, snapshot, &mut rng);
     for (pod, expected) in [
         (with("below", 4), None),
         (with("equal", 5), None),
         (with("above", 6), Some(0)),
         (promised.clone(), Some(0)),
     ] {
-        assert_eq!(decide(&pod, &snapshot), expected, "{}", pod.key);
+        assert_eq!(decide(&pod, &mut snapshot), expected, "{}", pod.key);
     }
     snapshot.nominate(&promised, None);
-    assert_eq!(decide(&with("below", 4), &snapshot), Some(0));
+    assert_eq!(decide(&with("below", 4), &mut snapshot), Some(0));
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn a_pod_that_names_its_nodes_is_judged_on_those_alone() {
     let pod = info("daemon", &class);
     let mut rng = Seed(1).fork("ties");
     let mut cycle = Cycle::default();
-    let slot = cycle.decide(&plugins, &pod, &snapshot, &mut rng).unwrap();
+    let slot = cycle.decide(&plugins, &pod, &mut snapshot, &mut rng).unwrap();
     assert_eq!(&*snapshot.node(slot).name, "node-2");
     assert!(cycle.kept.is_empty());
 }
@@ -192,11 +192,11 @@ fn chance_decides_among_equals_and_the_seed_decides_chance() {
     for number in 0..8 {
         snapshot.set_node(&node(number, 0));
     }
-    let draw = |seed: u64| -> Vec<Slot> {
+    let mut draw = |seed: u64| -> Vec<Slot> {
         let mut rng = Seed(seed).fork("ties");
         let mut cycle = Cycle::default();
         (0..64)
-            .filter_map(|_| cycle.decide(&plugins, &pod, &snapshot, &mut rng))
+            .filter_map(|_| cycle.decide(&plugins, &pod, &mut snapshot, &mut rng))
             .collect()
     };
     assert_eq!(draw(1), draw(1));
@@ -216,7 +216,7 @@ fn the_message_counts_every_reason_of_every_node() {
     }
     let pod = info("large", &class(&[("cpu", "100")]));
     assert_eq!(
-        Cycle::default().diagnose(&plugins, &pod, &snapshot).message,
+        Cycle::default().diagnose(&plugins, &pod, &mut snapshot).message,
         "0/5 nodes are available: 1 node(s) were unschedulable, 2 Insufficient cpu, \
          2 node(s) had untolerated taint(s)."
     );

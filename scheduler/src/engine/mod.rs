@@ -230,7 +230,7 @@ impl Engine {
         object: Option<&Object>,
         now: Instant,
     ) -> Result<(), DecodeError> {
-        let events = self.snapshot.objects.set(key, object)?.unwrap_or_default();
+        let events = self.snapshot.set_object(key, object)?;
         self.wake(events, now);
         self.permits.ask_again(events, &self.profiles);
         Ok(())
@@ -378,7 +378,7 @@ impl Engine {
         };
         let found = profile
             .cycle
-            .decide(&profile.plugins, &pod, &self.snapshot, &mut self.rng);
+            .decide(&profile.plugins, &pod, &mut self.snapshot, &mut self.rng);
         let Some(slot) = found else {
             return Some(self.find_room(&pod, now, wall));
         };
@@ -405,7 +405,7 @@ impl Engine {
         let Some(profile) = self.profiles.get_mut(&pod.template.spec.scheduler_name) else {
             return Outcome::Error;
         };
-        let diagnosis = profile.cycle.diagnose(&profile.plugins, pod, &self.snapshot);
+        let diagnosis = profile.cycle.diagnose(&profile.plugins, pod, &mut self.snapshot);
         let mut post_filters = std::mem::take(&mut profile.plugins.post_filters);
         let mut found = PostFiltered::Nothing(String::new());
         for plugin in &mut post_filters {

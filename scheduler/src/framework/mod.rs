@@ -140,7 +140,7 @@ pub trait PodPreScore: Plugin {
     type State<'a>: Score;
 
     /// Works out what the nodes are scored by; `None` when all are the same to this plugin. `feasible` are the nodes that
-    /// will be scored.
+    /// will be scored; whether there is an opinion does not depend on them.
     fn pre_score<'a>(
         &'a self,
         pod: &'a PodInfo,

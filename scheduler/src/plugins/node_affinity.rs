@@ -60,14 +60,34 @@ impl PreFilter for NodeAffinity {
     }
 }
 
-impl Filter for Required<'_> {
-    fn filter(&self, node: &Node) -> Result<(), Rejection> {
+/// Whether a node meets what Pods of a class must have.
+pub fn selects(class: &PodClass, node: &Node) -> bool {
+    let required = &class.node_affinity;
+    let required = Required {
+        labels: &class.node_selector,
+        affinity: required
+            .required_during_scheduling_ignored_during_execution
+            .as_ref(),
+    };
+    required.selects(node)
+}
+
+impl Required<'_> {
+    fn selects(&self, node: &Node) -> bool {
         let selected = self
             .labels
             .iter()
             .all(|(key, value)| node.labels.get(key) == Some(value));
-        let matches = |selector| node_matches(selector, &node.name, &node.labels);
-        if selected && self.affinity.is_none_or(matches) {
+        selected
+            && self
+                .affinity
+                .is_none_or(|selector| node_matches(selector, &node.name, &node.labels))
+    }
+}
+
+impl Filter for Required<'_> {
+    fn filter(&self, node: &Node) -> Result<(), Rejection> {
+        if self.selects(node) {
             Ok(())
         } else {
             Err(Rejection::unresolvable(REASON))

@@ -4,6 +4,7 @@ use super::PodClass;
 use prost::Message;
 use proto::Kind;
 use proto::api::core::v1::{Pod, PodSpec};
+use proto::meta::v1::OwnerReference;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -18,6 +19,8 @@ pub struct PodTemplate {
     pub id: TemplateId,
     /// `metadata.namespace`.
     pub namespace: Arc<str>,
+    /// Kind and name of the controller that owns it.
+    pub owner: Option<(String, String)>,
     /// `metadata.labels`.
     pub labels: BTreeMap<String, String>,
     /// `spec`, without `nodeName` and without gates: what changes while a Pod is on its way.
@@ -55,6 +58,7 @@ impl Classes {
             let template = Arc::new(PodTemplate {
                 id: TemplateId(self.last),
                 namespace: pod.namespace().into(),
+                owner: controller(pod).map(|owner| (owner.kind.clone(), owner.name.clone())),
                 labels: pod.meta().labels.clone(),
                 spec: spec.into_owned(),
                 class,
@@ -96,7 +100,12 @@ impl Classes {
     }
 }
 
-/// Writes what tells templates apart into `buffer`: namespace, labels and spec, each with its length before it. Gives the spec.
+fn controller(pod: &Pod) -> Option<&OwnerReference> {
+    let mut owners = pod.meta().owner_references.iter();
+    owners.find(|owner| owner.controller == Some(true))
+}
+
+/// Writes what tells templates apart into `buffer`: namespace, labels, owner and spec, each with its length before it. Gives the spec.
 fn fingerprint<'a>(pod: &'a Pod, buffer: &mut Vec<u8>) -> std::borrow::Cow<'a, PodSpec> {
     use std::borrow::Cow;
     let spec = match &pod.spec {
@@ -118,6 +127,12 @@ fn fingerprint<'a>(pod: &'a Pod, buffer: &mut Vec<u8>) -> std::borrow::Cow<'a, P
     for (key, value) in &pod.meta().labels {
         text(key);
         text(value);
+    }
+    // No label's key is empty.
+    text("");
+    if let Some(owner) = controller(pod) {
+        text(&owner.kind);
+        text(&owner.name);
     }
     buffer.extend(u64::MAX.to_le_bytes());
     // Into a vector that grows, encoding cannot fail.

@@ -12,6 +12,7 @@ mod objects;
 mod placed;
 mod ports;
 mod resources;
+mod topology;
 
 pub use changes::Seen;
 pub use node::{Node, Nominated};
@@ -19,14 +20,19 @@ pub use objects::{Kept, Objects};
 pub use placed::{PlacedPod, Placement, PodId};
 pub use ports::{HostPort, UsedPorts};
 pub use resources::Resources;
+pub use topology::{
+    Carried, Domain, Interest, Matcher, NOWHERE, Places, Role, SpreadDefaults, SpreadInterest, Tally,
+    TallyId, Topology,
+};
 
-use crate::framework::EventSet;
-use crate::pod::PodInfo;
+use crate::framework::{ClusterEvent, EventSet};
+use crate::pod::{PodInfo, PodTemplate};
 use changes::Changes;
 use client::ObjectKey;
 use placed::PlacedPods;
-use proto::Kind;
+use prost::DecodeError;
 use proto::api::core::v1 as core;
+use proto::{Kind, Object};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -48,8 +54,9 @@ pub struct Snapshot {
     changes: Changes,
     present: usize,
     soft_taints: usize,
-    /// What else of the cluster decisions look at.
-    pub objects: Objects,
+    hard_taints: usize,
+    objects: Objects,
+    topology: Topology,
 }
 
 impl Snapshot {
@@ -90,6 +97,11 @@ impl Snapshot {
         self.node(slot).present.then_some(slot)
     }
 
+    /// How many taints keep Pods away, on all nodes together.
+    pub fn hard_taints(&self) -> usize {
+        self.hard_taints
+    }
+
     /// A Pod that has a node.
     pub fn pod(&self, key: &ObjectKey) -> Option<&PlacedPod> {
         self.pods.get(self.pods.id(key)?)
@@ -104,6 +116,38 @@ impl Snapshot {
     /// Every Pod that has a node.
     pub fn placed_pods(&self) -> impl Iterator<Item = &PlacedPod> + '_ {
         self.pods.iter()
+    }
+
+    /// What else of the cluster decisions look at.
+    pub fn objects(&self) -> &Objects {
+        &self.objects
+    }
+
+    /// Which Pods are where.
+    pub fn topology(&self) -> &Topology {
+        &self.topology
+    }
+
+    /// Another object is new, or has changed, or is gone. Tells what that may help.
+    ///
+    /// # Errors
+    /// The object does not decode; what was known of it stays.
+    pub fn set_object(&mut self, key: &ObjectKey, object: Option<&Object>) -> Result<EventSet, DecodeError> {
+        let changed = self.objects.set(key, object)?;
+        if changed.namespaces {
+            self.topology.namespaces_changed();
+        }
+        if changed.owners {
+            self.topology.owners_changed();
+        }
+        Ok(changed.events)
+    }
+
+    /// Works out what of the other Pods concerns those of a template. To be called before one of them is judged.
+    pub fn know(&mut self, template: &Arc<PodTemplate>, defaults: &SpreadDefaults) {
+        let pods = &self.pods;
+        self.topology
+            .know(template, defaults, &self.objects, &self.nodes, || pods.iter());
     }
 
     /// How many nodes hold an image.
@@ -136,10 +180,12 @@ impl Snapshot {
         let slot = self.slot_of(node.name());
         let held = &mut self.nodes[slot as usize];
         self.soft_taints -= held.soft_taints();
+        self.hard_taints -= held.hard_taints();
         let was_present = held.present;
         let images = held.images.clone();
         let (events, has_changed) = held.update(node);
         self.soft_taints += held.soft_taints();
+        self.hard_taints += held.hard_taints();
         self.present += usize::from(!was_present);
         let held = held.images.clone();
         if !Arc::ptr_eq(&images, &held) {
@@ -149,7 +195,19 @@ impl Snapshot {
         if has_changed {
             self.changes.note(slot);
         }
+        if events.intersects(EventSet::of(&[ClusterEvent::NodeAdded, ClusterEvent::NodeLabels])) {
+            self.relabel(slot);
+        }
         events
+    }
+
+    fn relabel(&mut self, slot: Slot) {
+        let node = &self.nodes[slot as usize];
+        let pods = node.placed.iter().filter_map(|id| self.pods.get(*id));
+        let pods: Vec<_> = pods.map(|pod| (pod.template.id, pod.deleting)).collect();
+        let labels = node.labels.clone();
+        let labels = node.present.then_some(&*labels);
+        self.topology.relabel(slot, labels, &pods);
     }
 
     fn count_images(&mut self, images: &BTreeMap<Arc<str>, i64>, held: bool) {
@@ -174,9 +232,11 @@ impl Snapshot {
         if node.present {
             self.present -= 1;
             self.soft_taints -= node.soft_taints();
+            self.hard_taints -= node.hard_taints();
             let images = node.images.clone();
             node.leave();
             self.count_images(&images, false);
+            self.relabel(slot);
             self.changes.note(slot);
         }
         self.release(slot);
@@ -219,6 +279,8 @@ impl Snapshot {
         pod.slot = slot;
         let held = &mut self.nodes[slot as usize];
         held.add_pod(pod.class());
+        self.topology.add(&pod, &self.nodes, &self.objects);
+        let held = &mut self.nodes[slot as usize];
         let id = self.pods.insert(pod);
         held.placed.push(id);
         self.changes.note(slot);
@@ -229,6 +291,7 @@ impl Snapshot {
         let (id, placed) = self.pods.remove(key)?;
         let node = &mut self.nodes[placed.slot as usize];
         node.remove_pod(placed.class());
+        self.topology.remove(&placed);
         if let Some(place) = node.placed.iter().position(|held| *held == id) {
             node.placed.swap_remove(place);
         }
@@ -269,6 +332,7 @@ impl Snapshot {
         } else {
             node.slot = self.nodes.len() as Slot;
             self.nodes.push(node);
+            self.topology.grow(self.nodes.len());
             (self.nodes.len() - 1) as Slot
         };
         self.by_name.insert(name, slot);

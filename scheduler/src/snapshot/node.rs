@@ -138,6 +138,10 @@ impl Node {
         self.ports.give_back(&pod.ports);
     }
 
+    pub(super) fn hard_taints(&self) -> usize {
+        self.taints.len() - self.soft_taints()
+    }
+
     pub(super) fn soft_taints(&self) -> usize {
         self.taints
             .iter()

@@ -3,6 +3,7 @@
 //! Kept as the API has it, each object once and shared. A row of the table below is all that a further kind needs.
 
 use crate::framework::{ClusterEvent, EventSet};
+use apimachinery::selector::LabelSelector;
 use client::ObjectKey;
 use client::informer::target;
 use prost::DecodeError;
@@ -20,6 +21,22 @@ use std::sync::Arc;
 /// Objects of one kind, by namespace and name.
 pub type Kept<K> = BTreeMap<(Arc<str>, Arc<str>), Arc<K>>;
 
+/// What the change of an object means.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Meaning {
+    /// What it may help.
+    pub(super) events: EventSet,
+    /// Namespaces have other labels.
+    pub(super) namespaces: bool,
+    /// Somebody selects other Pods.
+    pub(super) owners: bool,
+}
+
+/// The words of an object that say which Pods are meant: the labels of a namespace, the selector of a Service or a controller.
+trait Words {
+    fn words(&self) -> Option<LabelSelector>;
+}
+
 macro_rules! objects {
     ($($(#[$doc:meta])* $field:ident: $kind:ty => $event:expr),* $(,)?) => {
         /// See the module.
@@ -34,25 +51,29 @@ macro_rules! objects {
                 vec![$(target::<$kind>()),*]
             }
 
-            /// An object is new, or has changed, or is gone (`None`). Tells what that may help; `None` for a kind that is not kept.
+            /// An object is new, or has changed, or is gone (`None`). Tells what that means; nothing for a kind that is not kept.
             ///
             /// # Errors
             /// The object does not decode; what was known of it stays.
-            pub fn set(&mut self, key: &ObjectKey, object: Option<&Object>) -> Result<Option<EventSet>, DecodeError> {
+            pub(super) fn set(&mut self, key: &ObjectKey, object: Option<&Object>) -> Result<Meaning, DecodeError> {
                 let name = (key.namespace.clone(), key.name.clone());
                 $(if key.is::<$kind>() {
-                    match object {
-                        Some(object) => _ = self.$field.insert(name, Arc::new(object.decode_as::<$kind>()?)),
-                        None => _ = self.$field.remove(&name),
-                    }
-                    return Ok(Some($event));
+                    let (before, after) = match object {
+                        Some(object) => {
+                            let object = Arc::new(object.decode_as::<$kind>()?);
+                            (self.$field.insert(name, object.clone()), Some(object))
+                        }
+                        None => (self.$field.remove(&name), None),
+                    };
+                    let words = |object: &Option<Arc<$kind>>| object.as_ref().map(|object| object.words());
+                    let same = words(&before) == words(&after);
+                    return Ok(Meaning {
+                        events: $event,
+                        namespaces: !same && key.is::<Namespace>(),
+                        owners: !same && !key.is::<Namespace>(),
+                    });
                 })*
-                Ok(None)
-            }
-
-            /// Forgets every object: a new list follows.
-            pub fn clear(&mut self) {
-                $(self.$field.clear();)*
+                Ok(Meaning::default())
             }
         }
     };
@@ -85,4 +106,75 @@ impl Objects {
         let namespace = self.namespaces.get(&("".into(), name.into()))?;
         Some(&namespace.meta().labels)
     }
+
+    /// The objects of one kind in a namespace.
+    pub fn in_namespace<'a, K>(
+        &self,
+        kept: &'a Kept<K>,
+        namespace: &'a Arc<str>,
+    ) -> impl Iterator<Item = &'a Arc<K>> + use<'a, K> {
+        let from = (namespace.clone(), Arc::from(""));
+        let objects = kept.range(from..);
+        objects
+            .take_while(move |((of, _), _)| of == namespace)
+            .map(|(_, object)| object)
+    }
+
+    /// The Pods that a controller selects; `None` for one that is not known.
+    pub fn selector_of(&self, kind: &str, namespace: &Arc<str>, name: &str) -> Option<LabelSelector> {
+        let name = (namespace.clone(), Arc::from(name));
+        match kind {
+            "ReplicationController" => self.replication_controllers.get(&name)?.words(),
+            "ReplicaSet" => self.replica_sets.get(&name)?.words(),
+            "StatefulSet" => self.stateful_sets.get(&name)?.words(),
+            _ => None,
+        }
+    }
 }
+
+impl Words for Namespace {
+    fn words(&self) -> Option<LabelSelector> {
+        LabelSelector::from_set(&self.meta().labels).ok()
+    }
+}
+
+impl Words for Service {
+    fn words(&self) -> Option<LabelSelector> {
+        LabelSelector::from_set(&self.spec.as_ref()?.selector).ok()
+    }
+}
+
+impl Words for ReplicationController {
+    fn words(&self) -> Option<LabelSelector> {
+        LabelSelector::from_set(&self.spec.as_ref()?.selector).ok()
+    }
+}
+
+impl Words for ReplicaSet {
+    fn words(&self) -> Option<LabelSelector> {
+        LabelSelector::from_proto(self.spec.as_ref()?.selector.as_ref()).ok()
+    }
+}
+
+impl Words for StatefulSet {
+    fn words(&self) -> Option<LabelSelector> {
+        LabelSelector::from_proto(self.spec.as_ref()?.selector.as_ref()).ok()
+    }
+}
+
+macro_rules! selects_nothing {
+    ($($kind:ty),*) => {
+        $(impl Words for $kind {
+            fn words(&self) -> Option<LabelSelector> {
+                None
+            }
+        })*
+    };
+}
+
+selects_nothing!(
+    PodDisruptionBudget,
+    PersistentVolumeClaim,
+    PersistentVolume,
+    StorageClass
+);
