@@ -28,6 +28,11 @@ const ASK_EVERY: Duration = Duration::from_millis(5);
 pub(super) enum Parts {
     /// The apiserver alone.
     Apiserver,
+    /// The apiserver and the scheduler, and perhaps the controller-manager. Nodes are only objects.
+    Scheduling {
+        /// Whether the controller-manager runs.
+        controllers: bool,
+    },
     /// All four, with so many nodes.
     All {
         /// Simulated nodes.
@@ -43,6 +48,8 @@ pub(super) struct Cluster {
     pub(super) components: Vec<(&'static str, String)>,
     clock: Clock,
     notices: mpsc::Receiver<Notice>,
+    pids: Vec<(&'static str, u32)>,
+    deaths: Vec<String>,
     stop: Shutdown,
     supervisor: JoinHandle<Result<()>>,
     _lock: Lock,
@@ -57,7 +64,7 @@ impl Cluster {
         let lock = data.lock()?;
         let args = up::Args {
             nodes: match parts {
-                Parts::Apiserver => 0,
+                Parts::Apiserver | Parts::Scheduling { .. } => 0,
                 Parts::All { nodes } => nodes,
             },
             data_dir: None,
@@ -66,9 +73,14 @@ impl Cluster {
             seed: None,
         };
         let mut specs: Vec<supervisor::Spec> = up::specs(&args, &data)?;
-        if parts == Parts::Apiserver {
-            specs.truncate(1);
-        }
+        specs.retain(|spec| match parts {
+            Parts::Apiserver => spec.name == "apiserver",
+            Parts::Scheduling { controllers } => {
+                ["apiserver", "scheduler"].contains(&spec.name)
+                    || controllers && spec.name == "controller-manager"
+            }
+            Parts::All { .. } => true,
+        });
         let components = specs
             .iter()
             .map(|spec| (spec.name, spec.address.clone()))
@@ -82,6 +94,8 @@ impl Cluster {
             components,
             clock: clock.clone(),
             notices,
+            pids: Vec::new(),
+            deaths: Vec::new(),
             stop,
             supervisor,
             _lock: lock,
@@ -116,14 +130,31 @@ impl Cluster {
         Ok(Client::new(&config, self.clock.clone(), Seed::from_entropy())?)
     }
 
-    /// Stops the processes. An error when one of them had died before.
-    pub(super) async fn stop(mut self) -> Result<()> {
+    /// The processes' ids, by component.
+    pub(super) fn pids(&mut self) -> Vec<(&'static str, u32)> {
+        self.hear();
+        self.pids.clone()
+    }
+
+    fn hear(&mut self) {
         while let Ok(notice) = self.notices.try_recv() {
             match notice {
-                Notice::Started { .. } => {}
-                Notice::Died { name, how, .. } => bail!("{name} died under the load: {how}"),
-                Notice::Failed { name, why, .. } => bail!("{name} could not be started: {why}"),
+                Notice::Started { name, pid, .. } => self.pids.push((name, pid)),
+                Notice::Died { name, how, .. } => {
+                    self.deaths.push(format!("{name} died under the load: {how}"));
+                }
+                Notice::Failed { name, why, .. } => {
+                    self.deaths.push(format!("{name} could not be started: {why}"));
+                }
             }
+        }
+    }
+
+    /// Stops the processes. An error when one of them had died before.
+    pub(super) async fn stop(mut self) -> Result<()> {
+        self.hear();
+        if let Some(death) = self.deaths.first() {
+            bail!("{death}");
         }
         self.stop.trigger();
         (&mut self.supervisor).await.context("the supervisor broke")?

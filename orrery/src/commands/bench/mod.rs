@@ -7,6 +7,7 @@
 //! - `writes`, `watch`: the API under load, beside etcd.
 //! - `http`: the API over HTTP, beside gRPC.
 //! - `start`, `memory`: whole clusters.
+//! - `scheduling`: Pods that get their nodes, in the shapes of upstream's scheduler_perf. Not part of `all`: it takes long.
 //! - `cluster`, `subject`, `http_client`, `load`, `report`: what they share.
 
 mod cluster;
@@ -16,6 +17,7 @@ mod http_client;
 mod load;
 mod memory;
 mod report;
+mod scheduling;
 mod start;
 mod subject;
 mod watch;
@@ -28,7 +30,7 @@ use report::Progress;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Measure this machine: durable writes, watch fan-out, HTTP, cold start, memory; beside etcd where it is installed.
+/// Measure this machine: durable writes, watch fan-out, HTTP, cold start, memory, scheduling; beside etcd where it is installed.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Build with --release: a debug build measures the compiler.\n\nExamples:\n  \
@@ -89,7 +91,8 @@ enum Which {
     Http(http::Args),
     Start(start::Args),
     Memory(memory::Args),
-    /// All of them, one after the other.
+    Scheduling(scheduling::Args),
+    /// All but scheduling, which takes long, one after the other.
     All,
 }
 
@@ -107,6 +110,7 @@ pub async fn run(args: Args, clock: Clock) -> Result<()> {
         Which::Http(args) => vec![http::run(&bench, &args).await?],
         Which::Start(args) => vec![start::run(&bench, &args).await?],
         Which::Memory(args) => vec![memory::run(&bench, &args).await?],
+        Which::Scheduling(args) => vec![scheduling::run(&bench, &args).await?],
         Which::All => vec![
             writes::run(&bench, &writes::Args::default()).await?,
             watch::run(&bench, &watch::Args::default()).await?,
