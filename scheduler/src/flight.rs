@@ -5,10 +5,11 @@
 //! never given away on a guess.
 
 use crate::engine::{Binding, Found, Preemption};
-use crate::framework::Victim;
-use client::Client;
+use crate::limits::EVICTION_TRIES;
+use crate::report;
 use client::Error;
 use client::backoff::{Backoff, Policy};
+use client::{Client, ObjectKey};
 use proto::api::core::v1::Pod;
 use proto::meta::v1::{DeleteOptions, Preconditions};
 use proto::orrery::v1::batch_operation::Operation;
@@ -30,6 +31,8 @@ pub(crate) enum Flown {
     Bindings(Vec<(Binding, Fate)>),
     /// Status writes: nobody waits for them.
     Conditions,
+    /// Victims were deleted, but for these.
+    Evictions(Vec<ObjectKey>),
 }
 
 /// Binds, and waits until the fate of every binding is certain.
@@ -99,25 +102,78 @@ pub(crate) fn backoff(client: &Client, flight: u64) -> Backoff {
     )
 }
 
-/// The writes that send a preemption's victims away, each only if it is still the Pod that was meant.
-pub(crate) fn evictions(preemption: &Preemption) -> Vec<BatchOperation> {
-    let victims = preemption.room.victims.iter();
-    let delete = |victim: &Victim| BatchOperation {
-        operation: Some(Operation::Delete(DeleteRequest {
-            kind: "pods".into(),
-            namespace: victim.key.namespace.to_string(),
-            name: victim.key.name.to_string(),
-            options: Some(DeleteOptions {
-                preconditions: Some(Preconditions {
-                    uid: Some(victim.uid.to_string()),
-                    ..Preconditions::default()
+/// A victim that is to be deleted.
+#[derive(Clone, Debug)]
+pub(crate) struct Eviction {
+    victim: ObjectKey,
+    /// What is written first, so that whoever looks at the Pod while it ends knows why.
+    mark: Option<BatchOperation>,
+    delete: BatchOperation,
+}
+
+/// A preemption's victims, each to be deleted only if it is still the Pod that was meant.
+pub(crate) fn evictions(preemption: &Preemption) -> impl Iterator<Item = Eviction> + '_ {
+    let cause = preemption.pod.revision;
+    preemption.room.victims.iter().map(move |victim| Eviction {
+        victim: victim.key.clone(),
+        // One that ends at once is seen by nobody, and a write more for each would halve the speed.
+        mark: victim.graceful.then(|| report::disrupted(victim, preemption)),
+        delete: BatchOperation {
+            operation: Some(Operation::Delete(DeleteRequest {
+                kind: "pods".into(),
+                namespace: victim.key.namespace.to_string(),
+                name: victim.key.name.to_string(),
+                options: Some(DeleteOptions {
+                    preconditions: Some(Preconditions {
+                        uid: Some(victim.uid.to_string()),
+                        ..Preconditions::default()
+                    }),
+                    ..DeleteOptions::default()
                 }),
-                ..DeleteOptions::default()
-            }),
-        })),
-        cause: preemption.pod.revision,
-    };
-    victims.map(delete).collect()
+            })),
+            cause,
+        },
+    })
+}
+
+/// Deletes victims. Gives those that the API would not let go, or did not answer about.
+pub(crate) async fn evict(client: Client, evictions: Vec<Eviction>, mut backoff: Backoff) -> Flown {
+    let marks: Vec<BatchOperation> = evictions
+        .iter()
+        .filter_map(|eviction| eviction.mark.clone())
+        .collect();
+    if !marks.is_empty() {
+        for result in client.batch(marks).await {
+            if let Err(error) = result {
+                tracing::debug!(%error, "a victim was not told why");
+            }
+        }
+    }
+    let (mut waiting, mut refused) = (evictions, Vec::new());
+    for _ in 0..EVICTION_TRIES {
+        let deletes = waiting.iter().map(|eviction| eviction.delete.clone()).collect();
+        let results = client.batch(deletes).await;
+        let mut again = Vec::new();
+        for (eviction, result) in waiting.into_iter().zip(results) {
+            match result {
+                Ok(_) => {}
+                // It is gone, and the stream has told or will tell so; or another has its name.
+                Err(error) if error.is_not_found() => {}
+                Err(error) if error.status().is_none() || error.retryable() => again.push(eviction),
+                Err(error) => {
+                    tracing::debug!(pod = %eviction.victim, %error, "a victim was not deleted");
+                    refused.push(eviction.victim);
+                }
+            }
+        }
+        waiting = again;
+        if waiting.is_empty() {
+            break;
+        }
+        client.clock().sleep(backoff.fail()).await;
+    }
+    refused.extend(waiting.into_iter().map(|eviction| eviction.victim));
+    Flown::Evictions(refused)
 }
 
 /// Writes conditions, once.

@@ -10,6 +10,12 @@ pub(crate) const BINDINGS_A_BATCH: usize = 500;
 /// How many Pods are decided on before changes and answers are looked at again, also when none finds a node.
 pub(crate) const DECISIONS_A_TURN: usize = 500;
 
+/// How many batches of evictions are on their way at a time, as [`BATCHES_IN_FLIGHT`].
+pub(crate) const EVICTIONS_IN_FLIGHT: usize = 2;
+
+/// How often a batch of evictions is sent before those that wait for it look for other victims.
+pub(crate) const EVICTION_TRIES: u32 = 5;
+
 /// How many changes are taken in before the next decisions, so that a storm of them does not stop scheduling.
 pub(crate) const CHANGES_A_TURN: usize = 4096;
 

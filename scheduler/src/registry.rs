@@ -8,6 +8,7 @@ use crate::framework::{
 };
 use crate::plugins::balanced_allocation::BalancedAllocation;
 use crate::plugins::default_binder::DefaultBinder;
+use crate::plugins::default_preemption::DefaultPreemption;
 use crate::plugins::inter_pod_affinity::InterPodAffinity;
 use crate::plugins::node_affinity::NodeAffinity;
 use crate::plugins::node_name::NodeName;
@@ -137,7 +138,7 @@ impl Plugins {
                 pod(Box::<InterPodAffinity>::default(), 2),
                 class(Box::new(BalancedAllocation), 1),
             ],
-            post_filters: vec![],
+            post_filters: vec![Box::<DefaultPreemption>::default()],
             reserves: vec![],
             permits: vec![],
             spreading: SpreadDefaults::default(),

@@ -82,6 +82,34 @@ pub(crate) fn preempted(victim: &Victim, preemption: &Preemption) -> Report {
     )
 }
 
+/// The write that tells a victim why it goes. Conditions are merged by type, so the others stay.
+pub(crate) fn disrupted(victim: &Victim, preemption: &Preemption) -> BatchOperation {
+    let by = &preemption.pod.template.spec.scheduler_name;
+    let condition = json!({
+        "type": "DisruptionTarget",
+        "status": "True",
+        "reason": "PreemptionByScheduler",
+        "message": format!("{by}: preempting to accommodate a higher priority pod"),
+    });
+    let patch = json!({
+        "metadata": { "uid": &*victim.uid },
+        "status": { "conditions": [condition] },
+    });
+    let patch = PatchRequest {
+        kind: "pods".into(),
+        namespace: victim.key.namespace.to_string(),
+        name: victim.key.name.to_string(),
+        subresource: "status".into(),
+        r#type: PatchType::StrategicMerge.into(),
+        patch: patch.to_string(),
+        ..PatchRequest::default()
+    };
+    BatchOperation {
+        operation: Some(Operation::Patch(patch)),
+        cause: preemption.pod.revision,
+    }
+}
+
 /// A Pod's gates hold it.
 pub(crate) fn gated(pod: &PodInfo, wall: Timestamp) -> Option<Report> {
     condition(pod, SCHEDULING_GATED, GATED_MESSAGE, wall)

@@ -3,9 +3,10 @@
 
 use crate::engine::{Binding, Engine, Outcome, Preemption};
 use crate::explain::Asked;
-use crate::flight::{self, Fate, Flown};
+use crate::flight::{self, Eviction, Fate, Flown};
 use crate::limits::{
     BATCHES_IN_FLIGHT, BINDINGS_A_BATCH, CHANGES_A_TURN, CONDITIONS_WAITING, DECISIONS_A_TURN, DRAIN_LIMIT,
+    EVICTIONS_IN_FLIGHT,
 };
 use crate::metrics::Metrics;
 use crate::report::Report;
@@ -36,6 +37,9 @@ pub(crate) struct Loop {
     sent: u64,
     conditions: Vec<BatchOperation>,
     conditions_in_flight: bool,
+    /// Never dropped: there are no more than the Pods that wait for them have.
+    evictions: Vec<Eviction>,
+    evictions_in_flight: usize,
 }
 
 impl Loop {
@@ -50,6 +54,8 @@ impl Loop {
             sent: 0,
             conditions: Vec::new(),
             conditions_in_flight: false,
+            evictions: Vec::new(),
+            evictions_in_flight: 0,
             engine,
             client,
         }
@@ -143,8 +149,7 @@ impl Loop {
 
     /// Sends the victims away. Those that the API has let go are seen to leave on the stream.
     fn evict(&mut self, preemption: Preemption) {
-        let deletes = flight::evictions(&preemption);
-        self.conditions.extend(deletes);
+        self.evictions.extend(flight::evictions(&preemption));
         self.engine.preempted(&preemption);
     }
 
@@ -152,6 +157,12 @@ impl Loop {
     fn land(&mut self, flown: Flown) {
         match flown {
             Flown::Conditions => self.conditions_in_flight = false,
+            Flown::Evictions(refused) => {
+                self.evictions_in_flight -= 1;
+                for victim in refused {
+                    self.engine.not_evicted(&victim, self.clock.now());
+                }
+            }
             Flown::Bindings(fates) => {
                 self.batches -= 1;
                 for (binding, fate) in fates {
@@ -190,6 +201,15 @@ impl Loop {
                 // Bounded by the pods that wait for it.
                 Report::Write(operation) => self.conditions.push(operation),
             }
+        }
+        while self.evictions_in_flight < EVICTIONS_IN_FLIGHT && !self.evictions.is_empty() {
+            let count = self.evictions.len().min(BINDINGS_A_BATCH);
+            let part: Vec<Eviction> = self.evictions.drain(..count).collect();
+            self.evictions_in_flight += 1;
+            self.sent += 1;
+            let backoff = flight::backoff(&self.client, self.sent);
+            self.flights
+                .spawn(flight::evict(self.client.clone(), part, backoff));
         }
         if !self.conditions_in_flight && !self.conditions.is_empty() {
             let operations = std::mem::take(&mut self.conditions);

@@ -19,7 +19,7 @@ pub use prepared::Refusal;
 use crate::diagnosis::{Diagnosis, Histogram};
 use crate::pod::{PodClass, PodInfo};
 use crate::registry::Plugins;
-use crate::snapshot::{Slot, Snapshot};
+use crate::snapshot::{Node, Slot, Snapshot};
 use component_base::rng::Rng;
 use evaluation::Evaluation;
 use prepared::{PodPrepared, Prepared, PreparedScore, pod_scores};
@@ -75,7 +75,10 @@ impl Cycle {
         snapshot.know(&pod.template, &plugins.spreading);
         let snapshot = &*snapshot;
         if let Some(slot) = snapshot.nomination(&pod.uid)
-            && fits(plugins, pod, snapshot, slot)
+            && snapshot.node(slot).present
+            && Judge::new(plugins, pod, snapshot)
+                .all(snapshot.node(slot), &pod.uid)
+                .is_ok()
         {
             return Some(slot);
         }
@@ -159,27 +162,65 @@ impl Cycle {
             return evaluation.diagnose(plugins, pod.class(), snapshot);
         }
         let of_class = Prepared::new(plugins, pod.class(), snapshot);
+        let judge = Judge { of_class, of_pod };
         let mut histogram = Histogram::default();
         for node in snapshot.slots().iter().filter(|node| node.present) {
-            let verdict = of_class.judge(node, &pod.uid).and_then(|()| of_pod.judge(node));
-            if let Err((place, rejection)) = verdict {
+            if let Err((place, rejection)) = judge.all(node, &pod.uid) {
                 histogram.add(place, &rejection);
             }
         }
-        let whole = of_class.rejected.or(of_pod.rejected);
+        let whole = judge.of_class.rejected.or(judge.of_pod.rejected);
         let whole = whole.map(|(_, rejection)| rejection);
         Arc::new(histogram.diagnosis(snapshot.node_count(), whole.as_ref()))
     }
 }
 
-/// Whether one node takes a Pod that the snapshot knows.
-fn fits(plugins: &Plugins, pod: &PodInfo, snapshot: &Snapshot, slot: Slot) -> bool {
-    let node = snapshot.node(slot);
-    node.present
-        && Prepared::new(plugins, pod.class(), snapshot)
-            .judge(node, &pod.uid)
-            .is_ok()
-        && PodPrepared::new(plugins, pod, snapshot).judge(node).is_ok()
+/// What a Pod's plugins say of single nodes.
+pub struct Judge<'a> {
+    of_class: Prepared<'a>,
+    of_pod: PodPrepared<'a>,
+}
+
+impl<'a> Judge<'a> {
+    /// For a Pod that the snapshot knows.
+    pub fn new(plugins: &'a Plugins, pod: &'a PodInfo, snapshot: &'a Snapshot) -> Self {
+        Self {
+            of_class: Prepared::new(plugins, pod.class(), snapshot),
+            of_pod: PodPrepared::new(plugins, pod, snapshot),
+        }
+    }
+
+    /// Whether no Pod plugin has an opinion, so that the node alone decides.
+    pub fn is_by_class(&self) -> bool {
+        self.of_pod.is_empty()
+    }
+
+    /// What the class plugins say of a node, which may be a copy. Room that is promised to others than `uid` counts.
+    ///
+    /// # Errors
+    /// The first refusal.
+    pub fn class(&self, node: &Node, uid: &str) -> Result<(), Refusal> {
+        self.of_class.judge(node, uid)
+    }
+
+    /// What all plugins say of a node.
+    ///
+    /// # Errors
+    /// The first refusal.
+    pub fn all(&self, node: &Node, uid: &str) -> Result<(), Refusal> {
+        self.of_class
+            .judge(node, uid)
+            .and_then(|()| self.of_pod.judge(node))
+    }
+}
+
+/// What all plugins say of one node.
+///
+/// # Errors
+/// The first refusal.
+pub fn judge(plugins: &Plugins, pod: &PodInfo, snapshot: &mut Snapshot, slot: Slot) -> Result<(), Refusal> {
+    snapshot.know(&pod.template, &plugins.spreading);
+    Judge::new(plugins, pod, snapshot).all(snapshot.node(slot), &pod.uid)
 }
 
 /// Adds scores, normalized among the nodes in question.

@@ -53,6 +53,17 @@ impl Evictions {
         ready
     }
 
+    /// Whether a Pod waits for others to leave.
+    pub(super) fn is_expected(&self, pod: &ObjectKey) -> bool {
+        self.waits_for.contains_key(pod)
+    }
+
+    /// Who waits for a Pod to leave.
+    pub(super) fn waiting_for(&self, victim: &ObjectKey) -> Vec<ObjectKey> {
+        let waiting = self.waiting.get(victim).into_iter().flatten();
+        waiting.cloned().collect()
+    }
+
     /// A Pod no longer waits.
     pub(super) fn settled(&mut self, pod: &ObjectKey) {
         for victim in self.waits_for.remove(pod).unwrap_or_default() {

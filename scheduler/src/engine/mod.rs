@@ -407,9 +407,15 @@ impl Engine {
         };
         let diagnosis = profile.cycle.diagnose(&profile.plugins, pod, &mut self.snapshot);
         let mut post_filters = std::mem::take(&mut profile.plugins.post_filters);
-        let mut found = PostFiltered::Nothing(String::new());
-        for plugin in &mut post_filters {
-            found = plugin.post_filter(pod, &profile.plugins, &mut self.snapshot);
+        // Who is on the way out for it is not yet seen to be; to look again would send others away.
+        let is_waiting = self.evictions.is_expected(&pod.key);
+        let mut found = if is_waiting {
+            PostFiltered::Wait
+        } else {
+            PostFiltered::Nothing(String::new())
+        };
+        for plugin in post_filters.iter_mut().filter(|_| !is_waiting) {
+            found = plugin.post_filter(pod, &profile.plugins, &mut self.snapshot, &mut self.rng);
             if !matches!(&found, PostFiltered::Nothing(text) if text.is_empty()) {
                 break;
             }
@@ -432,6 +438,7 @@ impl Engine {
                 let victims = room.victims.iter().map(|victim| victim.key.clone());
                 self.evictions.expect(&pod.key, victims);
                 self.snapshot.nominate(pod, Some(&room.node));
+                self.outbid(pod, now);
                 let message = diagnosis.message.clone();
                 self.reports
                     .extend(report::making_room(pod, message, &room.node, wall));
@@ -441,6 +448,33 @@ impl Engine {
                     room,
                 }))
             }
+        }
+    }
+
+    /// Pods of lower priority that the node was promised to look for another.
+    fn outbid(&mut self, pod: &PodInfo, now: Instant) {
+        let Some(slot) = self.snapshot.nomination(&pod.uid) else {
+            return;
+        };
+        let promised = self.snapshot.node(slot).nominated.iter();
+        let lower = promised.filter(|other| other.class.priority < pod.priority());
+        let lower: Vec<ObjectKey> = lower.map(|other| other.key.clone()).collect();
+        for key in lower {
+            let Some(other) = self.queue.get(&key).map(|queued| queued.pod.clone()) else {
+                continue;
+            };
+            self.evictions.settled(&key);
+            self.snapshot.nominate(&other, None);
+            self.reports.extend(report::nominated(&other, ""));
+            self.queue.activate(&key, now);
+        }
+    }
+
+    /// A victim could not be deleted: who waits for it looks again.
+    pub fn not_evicted(&mut self, victim: &ObjectKey, now: Instant) {
+        for preemptor in self.evictions.waiting_for(victim) {
+            self.evictions.settled(&preemptor);
+            self.queue.activate(&preemptor, now);
         }
     }
 

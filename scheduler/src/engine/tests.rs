@@ -5,7 +5,7 @@ use crate::framework::{Permit, Permitted, Plugin, PostFilter, Reserve, Room, Vic
 use crate::testing::{Amounts, api_node, pod};
 use apimachinery::meta::get_condition;
 use component_base::clock::Clock;
-use component_base::rng::Seed;
+use component_base::rng::{Rng, Seed};
 use proptest::prelude::*;
 use proto::orrery::v1::batch_operation::Operation;
 use std::collections::{BTreeMap, VecDeque};
@@ -359,7 +359,10 @@ async fn a_decision_counts_at_once_and_is_confirmed_by_the_stream() {
     assert_eq!(world.decide_all(), ["a node-1"]);
     assert_eq!(
         events(&mut world.engine),
-        ["FailedScheduling: 0/1 nodes are available: 1 Insufficient cpu."]
+        [
+            "FailedScheduling: 0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available: \
+             1 No preemption victims found for incoming pod."
+        ]
     );
     let key = ObjectKey::new::<Pod>("default", "a");
     assert_eq!(
@@ -523,7 +526,13 @@ impl Reserve for OneANode {
 }
 
 impl PostFilter for OneANode {
-    fn post_filter(&mut self, _: &PodInfo, _: &Plugins, snapshot: &mut Snapshot) -> PostFiltered {
+    fn post_filter(
+        &mut self,
+        _: &PodInfo,
+        _: &Plugins,
+        snapshot: &mut Snapshot,
+        _: &mut Rng,
+    ) -> PostFiltered {
         PostFiltered::Nothing(format!("preemption: {} nodes looked at.", snapshot.node_count()))
     }
 }
@@ -533,7 +542,7 @@ async fn what_is_reserved_is_given_back_and_what_helps_is_told() {
     let mut world = World::new(1);
     let plugins = world.plugins();
     plugins.reserves.push(Box::new(OneANode::default()));
-    plugins.post_filters.push(Box::new(OneANode::default()));
+    plugins.post_filters = vec![Box::new(OneANode::default())];
     world.set_node(api_node("node-1", ROOM));
     for (name, cpu) in [("a", "100m"), ("b", "100m"), ("large", "64")] {
         world.create(name, &[("cpu", cpu)]);
@@ -566,7 +575,13 @@ impl Plugin for EvictAnyone {
 }
 
 impl PostFilter for EvictAnyone {
-    fn post_filter(&mut self, pod: &PodInfo, _: &Plugins, snapshot: &mut Snapshot) -> PostFiltered {
+    fn post_filter(
+        &mut self,
+        pod: &PodInfo,
+        _: &Plugins,
+        snapshot: &mut Snapshot,
+        _: &mut Rng,
+    ) -> PostFiltered {
         if snapshot.nomination(&pod.uid).is_some() {
             return PostFiltered::Wait;
         }
@@ -580,6 +595,7 @@ impl PostFilter for EvictAnyone {
                 uid: placed.uid.clone(),
                 priority: 0,
                 violates_budget: false,
+                graceful: false,
             }],
             why: "the first".into(),
         })
@@ -589,7 +605,7 @@ impl PostFilter for EvictAnyone {
 #[tokio::test(start_paused = true)]
 async fn a_pod_that_room_is_made_for_is_tried_when_its_victims_are_gone_and_nobody_takes_the_room() {
     let mut world = World::new(1);
-    world.plugins().post_filters.push(Box::new(EvictAnyone));
+    world.plugins().post_filters = vec![Box::new(EvictAnyone)];
     world.set_node(api_node("node-1", ROOM));
     world.create("small", &[("cpu", "1500m")]);
     world.catch_up();

@@ -28,6 +28,7 @@ use crate::pod::{PodClass, PodInfo, PodTemplate};
 use crate::registry::Plugins;
 use crate::snapshot::{Node, Slot, Snapshot};
 use client::ObjectKey;
+use component_base::rng::Rng;
 use proto::orrery::v1::BatchOperation;
 use std::sync::Arc;
 use std::time::Duration;
@@ -160,6 +161,8 @@ pub struct Victim {
     pub priority: i32,
     /// Whether a PodDisruptionBudget asks to keep it.
     pub violates_budget: bool,
+    /// Whether it is given time to end.
+    pub graceful: bool,
 }
 
 /// Room that can be made for a Pod.
@@ -187,7 +190,13 @@ pub enum PostFiltered {
 /// Asked when no node takes a Pod.
 pub trait PostFilter: Plugin {
     /// Looks for help. The snapshot may be changed for dry runs, and is as it was when this returns.
-    fn post_filter(&mut self, pod: &PodInfo, plugins: &Plugins, snapshot: &mut Snapshot) -> PostFiltered;
+    fn post_filter(
+        &mut self,
+        pod: &PodInfo,
+        plugins: &Plugins,
+        snapshot: &mut Snapshot,
+        rng: &mut Rng,
+    ) -> PostFiltered;
 }
 
 /// Sets aside what the snapshot does not count by itself.

@@ -38,6 +38,11 @@ impl Rejection {
         Self::new(Status::Error, reason)
     }
 
+    /// Whether evicting other Pods may help.
+    pub fn is_resolvable(&self) -> bool {
+        self.status == Status::Unschedulable
+    }
+
     fn new(status: Status, reason: impl Into<Cow<'static, str>>) -> Self {
         Self {
             status,

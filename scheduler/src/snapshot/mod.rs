@@ -32,6 +32,7 @@ use client::ObjectKey;
 use placed::PlacedPods;
 use prost::DecodeError;
 use proto::api::core::v1 as core;
+use proto::api::policy::v1::PodDisruptionBudget;
 use proto::{Kind, Object};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -56,6 +57,7 @@ pub struct Snapshot {
     soft_taints: usize,
     hard_taints: usize,
     objects: Objects,
+    budgets_version: u64,
     topology: Topology,
 }
 
@@ -134,6 +136,7 @@ impl Snapshot {
     /// The object does not decode; what was known of it stays.
     pub fn set_object(&mut self, key: &ObjectKey, object: Option<&Object>) -> Result<EventSet, DecodeError> {
         let changed = self.objects.set(key, object)?;
+        self.budgets_version += u64::from(key.is::<PodDisruptionBudget>());
         if changed.namespaces {
             self.topology.namespaces_changed();
         }
@@ -141,6 +144,11 @@ impl Snapshot {
             self.topology.owners_changed();
         }
         Ok(changed.events)
+    }
+
+    /// Changes with the PodDisruptionBudgets.
+    pub fn budgets_version(&self) -> u64 {
+        self.budgets_version
     }
 
     /// Works out what of the other Pods concerns those of a template. To be called before one of them is judged.
@@ -313,6 +321,7 @@ impl Snapshot {
         let slot = self.slot_of(node);
         self.nominations.insert(pod.uid.clone(), slot);
         self.nodes[slot as usize].nominated.push(Nominated {
+            key: pod.key.clone(),
             uid: pod.uid.clone(),
             class: pod.class().clone(),
         });

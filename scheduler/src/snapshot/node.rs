@@ -5,6 +5,7 @@ use super::{PodId, Resources, Slot, UsedPorts};
 use crate::framework::{ClusterEvent, EventSet};
 use crate::pod::PodClass;
 use apimachinery::well_known::PREFER_NO_SCHEDULE;
+use client::ObjectKey;
 use proto::Kind;
 use proto::api::core::v1::{self as core, Taint};
 use std::collections::BTreeMap;
@@ -13,6 +14,8 @@ use std::sync::Arc;
 /// A Pod that room is being made for on a node.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Nominated {
+    /// Namespace and name.
+    pub key: ObjectKey,
     /// Who it is.
     pub uid: Arc<str>,
     /// What it asks for.
