@@ -30,15 +30,15 @@ pub(crate) struct Histogram {
 }
 
 impl Histogram {
-    /// One node was refused by the plugin in a place.
-    pub(crate) fn add(&mut self, place: usize, rejection: &Rejection) {
+    /// So many nodes were refused by the plugin in a place.
+    pub(crate) fn add(&mut self, place: usize, rejection: &Rejection, nodes: usize) {
         self.rejected_by.insert(place);
         self.is_error |= rejection.status == Status::Error;
         for reason in &rejection.reasons {
             if let Some(count) = self.counts.get_mut(reason) {
-                *count += 1;
+                *count += nodes;
             } else {
-                self.counts.insert(reason.clone(), 1);
+                self.counts.insert(reason.clone(), nodes);
             }
         }
     }
@@ -86,9 +86,7 @@ mod tests {
             (5, both, 1),
             (5, Rejection::unschedulable("Insufficient cpu"), 1),
         ] {
-            for _ in 0..times {
-                histogram.add(place, &rejection);
-            }
+            histogram.add(place, &rejection, times);
         }
         let diagnosis = histogram.diagnosis(12, None);
         assert_eq!(
@@ -103,7 +101,7 @@ mod tests {
     fn a_refusal_of_all_nodes_is_told_once_and_no_nodes_differently() {
         let rejection = Rejection::error("no such volume");
         let mut histogram = Histogram::default();
-        histogram.add(0, &rejection);
+        histogram.add(0, &rejection, 1);
         let diagnosis = histogram.diagnosis(3, Some(&rejection));
         assert_eq!(diagnosis.message, "0/3 nodes are available: no such volume.");
         assert!(diagnosis.is_error);

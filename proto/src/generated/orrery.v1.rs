@@ -2779,6 +2779,48 @@ pub struct ExplainRequest {
     /// The most nodes to tell of, best first; 0 for as many as fit into a message.
     #[prost(int32, tag = "3")]
     pub limit: i32,
+    /// Tell what every plugin says of a refused node, not only the first that refuses it.
+    #[prost(bool, tag = "4")]
+    pub full: bool,
+}
+/// A Pod, and changes of the cluster that are to be thought of.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct WhatIfRequest {
+    /// The Pod: one of the cluster's. Its name may be empty where `pod` is given.
+    #[prost(message, optional, tag = "1")]
+    pub ask: ::core::option::Option<ExplainRequest>,
+    /// The Pod as it would be; it need not exist.
+    #[prost(message, optional, tag = "2")]
+    pub pod: ::core::option::Option<crate::Object>,
+    /// Thought of in order.
+    #[prost(message, repeated, tag = "3")]
+    pub changes: ::prost::alloc::vec::Vec<HypotheticalChange>,
+}
+/// A change that is thought of.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct HypotheticalChange {
+    /// What changes.
+    #[prost(oneof = "hypothetical_change::Change", tags = "1, 2, 3, 4")]
+    pub change: ::core::option::Option<hypothetical_change::Change>,
+}
+/// Nested message and enum types in `HypotheticalChange`.
+pub mod hypothetical_change {
+    /// What changes.
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Change {
+        /// A Node that is added, or takes the place of the one of its name.
+        #[prost(message, tag = "1")]
+        Node(crate::Object),
+        /// The name of a Node that is gone.
+        #[prost(string, tag = "2")]
+        RemoveNode(::prost::alloc::string::String),
+        /// A Pod that is on the node which its spec.nodeName says.
+        #[prost(message, tag = "3")]
+        Pod(crate::Object),
+        /// A Pod that is gone.
+        #[prost(message, tag = "4")]
+        RemovePod(super::ExplainRequest),
+    }
 }
 /// What the scheduler thinks of a Pod.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -2811,6 +2853,12 @@ pub struct ExplainResponse {
     /// How many of them take the Pod.
     #[prost(int32, tag = "9")]
     pub feasible_nodes: i32,
+    /// Its last attempts, the oldest first, as they were then. The nodes above are as of now.
+    #[prost(message, repeated, tag = "10")]
+    pub history: ::prost::alloc::vec::Vec<SchedulingAttempt>,
+    /// For a Pod that no node takes: the smallest changes that would make one take it, each tried in thought.
+    #[prost(message, repeated, tag = "11")]
+    pub suggestions: ::prost::alloc::vec::Vec<Suggestion>,
 }
 /// Nested message and enum types in `ExplainResponse`.
 pub mod explain_response {
@@ -2874,6 +2922,128 @@ pub mod explain_response {
         }
     }
 }
+/// One decision about a Pod.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SchedulingAttempt {
+    /// What came of it.
+    #[prost(enumeration = "scheduling_attempt::Result", tag = "1")]
+    pub result: i32,
+    /// The revision of the cluster that it was decided on.
+    #[prost(int64, tag = "2")]
+    pub revision: i64,
+    /// When.
+    #[prost(message, optional, tag = "3")]
+    pub time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The node that was chosen, or where room is made.
+    #[prost(string, tag = "4")]
+    pub node: ::prost::alloc::string::String,
+    /// Why no node took it.
+    #[prost(string, tag = "5")]
+    pub message: ::prost::alloc::string::String,
+    /// Who had to go.
+    #[prost(message, repeated, tag = "6")]
+    pub victims: ::prost::alloc::vec::Vec<PreemptionVictim>,
+    /// Why those, and not others.
+    #[prost(string, tag = "7")]
+    pub why: ::prost::alloc::string::String,
+}
+/// Nested message and enum types in `SchedulingAttempt`.
+pub mod scheduling_attempt {
+    /// What came of it.
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum Result {
+        /// Never sent.
+        Unspecified = 0,
+        /// A node was chosen.
+        Scheduled = 1,
+        /// No node took it.
+        Unschedulable = 2,
+        /// No node took it, and others were sent away to make room.
+        Preempting = 3,
+        /// A node was chosen, and it waited there for leave to be bound.
+        Waiting = 4,
+        /// A plugin failed.
+        Failed = 5,
+    }
+    impl Result {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Unspecified => "RESULT_UNSPECIFIED",
+                Self::Scheduled => "SCHEDULED",
+                Self::Unschedulable => "UNSCHEDULABLE",
+                Self::Preempting => "PREEMPTING",
+                Self::Waiting => "WAITING",
+                Self::Failed => "FAILED",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "RESULT_UNSPECIFIED" => Some(Self::Unspecified),
+                "SCHEDULED" => Some(Self::Scheduled),
+                "UNSCHEDULABLE" => Some(Self::Unschedulable),
+                "PREEMPTING" => Some(Self::Preempting),
+                "WAITING" => Some(Self::Waiting),
+                "FAILED" => Some(Self::Failed),
+                _ => None,
+            }
+        }
+    }
+}
+/// A Pod that must go so that another gets its room.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PreemptionVictim {
+    /// Its namespace.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// Its name.
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// Its priority.
+    #[prost(int32, tag = "3")]
+    pub priority: i32,
+    /// Whether a PodDisruptionBudget asks to keep it.
+    #[prost(bool, tag = "4")]
+    pub violates_budget: bool,
+}
+/// Changes that together make a node take a Pod.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Suggestion {
+    /// The node.
+    #[prost(string, tag = "1")]
+    pub node: ::prost::alloc::string::String,
+    /// What would have to change.
+    #[prost(message, repeated, tag = "2")]
+    pub changes: ::prost::alloc::vec::Vec<SuggestedChange>,
+}
+/// One change that would help.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SuggestedChange {
+    /// The plugin that it satisfies.
+    #[prost(string, tag = "1")]
+    pub plugin: ::prost::alloc::string::String,
+    /// For people: "500m more cpu on node-1".
+    #[prost(string, tag = "2")]
+    pub text: ::prost::alloc::string::String,
+    /// How much more of a resource, as a quantity; empty for other changes.
+    #[prost(string, tag = "3")]
+    pub amount: ::prost::alloc::string::String,
+}
 /// What one node is to a Pod.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct NodeVerdict {
@@ -2898,6 +3068,22 @@ pub struct NodeVerdict {
     /// The sum of the scores times their weights; the highest wins, and chance decides among equals.
     #[prost(int64, tag = "7")]
     pub total: i64,
+    /// What every plugin that refuses it says, where that was asked for.
+    #[prost(message, repeated, tag = "8")]
+    pub refusals: ::prost::alloc::vec::Vec<PluginRefusal>,
+}
+/// Why one plugin refuses a node.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PluginRefusal {
+    /// The plugin's name.
+    #[prost(string, tag = "1")]
+    pub plugin: ::prost::alloc::string::String,
+    /// Each reason as Kubernetes words it.
+    #[prost(string, repeated, tag = "2")]
+    pub reasons: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Whether evicting other Pods could change it.
+    #[prost(bool, tag = "3")]
+    pub resolvable: bool,
 }
 /// What one plugin gives a node.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3033,6 +3219,31 @@ pub mod scheduler_client {
                 .insert(GrpcMethod::new("orrery.v1.Scheduler", "Explain"));
             self.inner.unary(req, path, codec).await
         }
+        /// As Explain, for a cluster that is changed in thought. Nothing is written, and the scheduler is as it was.
+        pub async fn what_if(
+            &mut self,
+            request: impl tonic::IntoRequest<super::WhatIfRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExplainResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/orrery.v1.Scheduler/WhatIf",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("orrery.v1.Scheduler", "WhatIf"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -3053,6 +3264,11 @@ pub mod scheduler_server {
         async fn explain(
             &self,
             request: tonic::Request<super::ExplainRequest>,
+        ) -> std::result::Result<tonic::Response<super::ExplainResponse>, tonic::Status>;
+        /// As Explain, for a cluster that is changed in thought. Nothing is written, and the scheduler is as it was.
+        async fn what_if(
+            &self,
+            request: tonic::Request<super::WhatIfRequest>,
         ) -> std::result::Result<tonic::Response<super::ExplainResponse>, tonic::Status>;
     }
     /// What only the scheduler knows: why a Pod is where it is, or nowhere.
@@ -3160,6 +3376,49 @@ pub mod scheduler_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ExplainSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/orrery.v1.Scheduler/WhatIf" => {
+                    #[allow(non_camel_case_types)]
+                    struct WhatIfSvc<T: Scheduler>(pub Arc<T>);
+                    impl<T: Scheduler> tonic::server::UnaryService<super::WhatIfRequest>
+                    for WhatIfSvc<T> {
+                        type Response = super::ExplainResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::WhatIfRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Scheduler>::what_if(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = WhatIfSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

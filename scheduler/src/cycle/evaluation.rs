@@ -4,13 +4,14 @@
 //! a template each further one costs a few nodes' judgement. [`Evaluation::refresh`] is pure: what it leaves is what a new
 //! evaluation over the same snapshot would hold (a property test shows it).
 
-use super::prepared::{Active, Prepared};
+use super::prepared::{Active, Prepared, Refusal};
 use super::ranking::{NEVER, Ranking};
 use crate::diagnosis::{Diagnosis, Histogram};
 use crate::framework::{Bounds, Normalize};
 use crate::pod::PodClass;
 use crate::registry::Plugins;
 use crate::snapshot::{Node, Seen, Slot, Snapshot};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// See the module.
@@ -23,7 +24,44 @@ pub(crate) struct Evaluation {
     pub(super) ranking: Ranking,
     /// By scoring plugin and slot: the raw scores of the plugins that normalize, for feasible nodes; else empty.
     raw: Vec<Vec<i64>>,
+    refusals: Refusals,
     diagnosis: Option<Arc<Diagnosis>>,
+}
+
+/// Why nodes are refused, each different refusal once; so that a diagnosis need not ask the plugins about every node again.
+#[derive(Debug, Default)]
+struct Refusals {
+    /// By slot: one of `kinds`, or [`NONE`].
+    of: Vec<u32>,
+    kinds: Vec<(Refusal, usize)>,
+    ids: HashMap<Refusal, u32>,
+}
+
+/// The node is not refused.
+const NONE: u32 = u32::MAX;
+
+/// How many different refusals are kept; beyond, all nodes are judged anew. Only reasons with numbers in them could be so many.
+const KINDS: usize = 1024;
+
+impl Refusals {
+    fn set(&mut self, slot: Slot, refusal: Option<Refusal>) {
+        let id = refusal.map_or(NONE, |refusal| match self.ids.get(&refusal) {
+            Some(id) => *id,
+            None => {
+                self.kinds.push((refusal.clone(), 0));
+                let id = (self.kinds.len() - 1) as u32;
+                self.ids.insert(refusal, id);
+                id
+            }
+        });
+        let before = std::mem::replace(&mut self.of[slot as usize], id);
+        if let Some((_, count)) = self.kinds.get_mut(before as usize) {
+            *count -= 1;
+        }
+        if let Some((_, count)) = self.kinds.get_mut(id as usize) {
+            *count += 1;
+        }
+    }
 }
 
 impl Evaluation {
@@ -33,8 +71,12 @@ impl Evaluation {
         let active = prepared.active();
         // What PreFilter refused may be refused for another reason now.
         let same = self.active == active && !active.rejected;
-        let seen = self.seen.filter(|_| same);
+        let seen = self.seen.filter(|_| same && self.refusals.kinds.len() < KINDS);
         let slots = snapshot.slots();
+        if seen.is_none() {
+            self.refusals = Refusals::default();
+        }
+        self.refusals.of.resize(slots.len(), NONE);
         self.ranking.resize(slots.len());
         self.raw.resize_with(plugins.scores.len(), Vec::new);
         for score in &prepared.scores {
@@ -63,7 +105,14 @@ impl Evaluation {
     }
 
     fn judge(&mut self, prepared: &Prepared<'_>, slot: Slot, node: &Node) {
-        if !node.present || prepared.judge(node, "").is_err() {
+        let refusal = if node.present {
+            prepared.judge(node, "").err()
+        } else {
+            None
+        };
+        let is_refused = refusal.is_some() || !node.present;
+        self.refusals.set(slot, refusal);
+        if is_refused {
             self.ranking.set(slot, NEVER);
             return;
         }
@@ -127,14 +176,12 @@ impl Evaluation {
         if let Some(diagnosis) = &self.diagnosis {
             return diagnosis.clone();
         }
-        let prepared = Prepared::new(plugins, class, snapshot);
         let mut histogram = Histogram::default();
-        let present = snapshot.slots().iter().filter(|node| node.present);
-        for node in present {
-            if let Err((place, rejection)) = prepared.judge(node, "") {
-                histogram.add(place, &rejection);
-            }
+        for ((place, rejection), count) in self.refusals.kinds.iter().filter(|(_, count)| *count > 0) {
+            histogram.add(*place, rejection, *count);
         }
+        // What refuses all nodes at once is told once.
+        let prepared = Prepared::new(plugins, class, snapshot);
         let whole = prepared.rejected.map(|(_, rejection)| rejection);
         let diagnosis = Arc::new(histogram.diagnosis(snapshot.node_count(), whole.as_ref()));
         self.diagnosis = Some(diagnosis.clone());

@@ -166,7 +166,7 @@ impl Cycle {
         let mut histogram = Histogram::default();
         for node in snapshot.slots().iter().filter(|node| node.present) {
             if let Err((place, rejection)) = judge.all(node, &pod.uid) {
-                histogram.add(place, &rejection);
+                histogram.add(place, &rejection, 1);
             }
         }
         let whole = judge.of_class.rejected.or(judge.of_pod.rejected);
@@ -195,6 +195,13 @@ impl<'a> Judge<'a> {
         self.of_pod.is_empty()
     }
 
+    /// A copy of a node, with what is promised to others than `uid` taken.
+    pub fn copy(&self, node: &Node, uid: &str) -> Node {
+        let mut node = self.of_class.with_nominated(node, uid).into_owned();
+        node.nominated.clear();
+        node
+    }
+
     /// What the class plugins say of a node, which may be a copy. Room that is promised to others than `uid` counts.
     ///
     /// # Errors
@@ -211,6 +218,22 @@ impl<'a> Judge<'a> {
         self.of_class
             .judge(node, uid)
             .and_then(|()| self.of_pod.judge(node))
+    }
+}
+
+impl Judge<'_> {
+    /// Every plugin's refusal of a node; none when it takes the Pod.
+    pub fn refusals(&self, node: &Node, uid: &str) -> Vec<Refusal> {
+        let whole = self
+            .of_class
+            .rejected
+            .iter()
+            .chain(&self.of_pod.rejected)
+            .cloned();
+        let node = self.of_class.with_nominated(node, uid);
+        let filters = self.of_class.filters.iter().chain(&self.of_pod.filters);
+        let refused = filters.filter_map(|(place, filter)| Some((*place, filter.filter(&node).err()?)));
+        whole.chain(refused).collect()
     }
 }
 

@@ -94,25 +94,25 @@ impl<'a> Prepared<'a> {
         if let Some(refusal) = &self.rejected {
             return Err(refusal.clone());
         }
-        let node = with_nominated(node, self.class.priority, uid);
+        let node = self.with_nominated(node, uid);
         for (place, filter) in &self.filters {
             filter.filter(&node).map_err(|rejection| (*place, rejection))?;
         }
         Ok(())
     }
-}
 
-/// The node with the Pods that it is promised to, of a priority or higher.
-fn with_nominated<'a>(node: &'a Node, priority: i32, uid: &str) -> Cow<'a, Node> {
-    let mut node = Cow::Borrowed(node);
-    for place in 0..node.nominated.len() {
-        let promised = &node.nominated[place];
-        if promised.class.priority >= priority && *promised.uid != *uid {
-            let class = promised.class.clone();
-            node.to_mut().add_pod(&class);
+    /// The node with the Pods that it is promised to, of this priority or higher, but for one.
+    pub(crate) fn with_nominated<'n>(&self, node: &'n Node, uid: &str) -> Cow<'n, Node> {
+        let mut node = Cow::Borrowed(node);
+        for place in 0..node.nominated.len() {
+            let promised = &node.nominated[place];
+            if promised.class.priority >= self.class.priority && *promised.uid != *uid {
+                let class = promised.class.clone();
+                node.to_mut().add_pod(&class);
+            }
         }
+        node
     }
-    node
 }
 
 /// The Pod plugins' filter states for one Pod.

@@ -12,7 +12,7 @@ pub struct Preemption {
     /// The Pod.
     pub pod: Arc<PodInfo>,
     /// Where, and who must go.
-    pub room: Room,
+    pub room: Arc<Room>,
 }
 
 /// Victims and those who wait for them to leave. Only saves looking: a Pod whose victims leave unseen is tried again after

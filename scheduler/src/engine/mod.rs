@@ -11,9 +11,11 @@
 //! - What is known of a Pod never goes back to an earlier revision.
 //! - Nothing is kept that the API does not hold: a new engine over the same cluster decides the same.
 
+mod attempts;
 mod eviction;
 mod permit;
 
+pub use attempts::{Attempt, Attempts, Result as AttemptResult};
 pub use eviction::Preemption;
 
 use crate::cycle::Cycle;
@@ -54,6 +56,9 @@ pub enum Found {
     /// No Pod of that name.
     Gone,
 }
+
+/// What is said of a Pod that waits for its victims to leave.
+const ROOM_IS_MADE: &str = "Room is being made.";
 
 /// What came of one turn.
 #[derive(Clone, Debug)]
@@ -98,6 +103,7 @@ pub struct Engine {
     reports: Vec<Report>,
     evictions: eviction::Evictions,
     permits: permit::Waiting,
+    attempts: Attempts,
     synced: bool,
     revision: i64,
 }
@@ -120,6 +126,7 @@ impl Engine {
             reports: Vec::new(),
             evictions: eviction::Evictions::default(),
             permits: permit::Waiting::default(),
+            attempts: Attempts::default(),
             synced: false,
             revision: 0,
         }
@@ -143,6 +150,21 @@ impl Engine {
     /// The Pods that wait.
     pub fn queue(&self) -> &Queue {
         &self.queue
+    }
+
+    /// The last decisions.
+    pub fn attempts(&self) -> &Attempts {
+        &self.attempts
+    }
+
+    fn note(&mut self, pod: &PodInfo, result: AttemptResult, wall: Timestamp) {
+        self.attempts.note(Attempt {
+            key: pod.key.clone(),
+            uid: pod.uid.clone(),
+            revision: self.revision,
+            time: wall,
+            result,
+        });
     }
 
     /// What people are to be told, since the last call.
@@ -396,6 +418,7 @@ impl Engine {
     fn failed(&mut self, pod: &PodInfo, rejection: &Rejection, now: Instant, wall: Timestamp) -> Outcome {
         self.queue.fail(&pod.key, now);
         let message = rejection.reasons.join(", ");
+        self.note(pod, AttemptResult::Failed(message.as_str().into()), wall);
         self.reports.extend(report::failed(pod, &message, true, wall));
         Outcome::Error
     }
@@ -428,9 +451,13 @@ impl Engine {
                     self.withdraw(pod, now);
                     self.reports.extend(report::nominated(pod, ""));
                 }
+                let noted = AttemptResult::Unschedulable(diagnosis.clone(), help.as_str().into());
+                self.note(pod, noted, wall);
                 self.unschedulable(pod, &diagnosis, &help, now, wall)
             }
             PostFiltered::Wait => {
+                let noted = AttemptResult::Unschedulable(diagnosis.clone(), ROOM_IS_MADE.into());
+                self.note(pod, noted, wall);
                 self.queue.fail_making_room(&pod.key, diagnosis.rejected_by, now);
                 Outcome::Unschedulable
             }
@@ -443,6 +470,8 @@ impl Engine {
                 self.reports
                     .extend(report::making_room(pod, message, &room.node, wall));
                 self.queue.fail_making_room(&pod.key, diagnosis.rejected_by, now);
+                let room = Arc::new(room);
+                self.note(pod, AttemptResult::Preempting(diagnosis, room.clone()), wall);
                 Outcome::Preempt(Box::new(Preemption {
                     pod: pod.clone(),
                     room,
@@ -493,7 +522,10 @@ impl Engine {
         let profile = self.profiles.get(&pod.template.spec.scheduler_name);
         let mut plugins = profile.iter().flat_map(|profile| &profile.plugins.binds);
         match plugins.find_map(|plugin| plugin.bind(&pod, &node)) {
-            Some(operation) => Outcome::Bind(Box::new(Binding { pod, node, operation })),
+            Some(operation) => {
+                self.note(&pod, AttemptResult::Scheduled(node.clone()), wall);
+                Outcome::Bind(Box::new(Binding { pod, node, operation }))
+            }
             None => {
                 self.forget(&pod, &node, now);
                 let rejection = Rejection::error("no plugin knows how to bind the pod");

@@ -132,6 +132,7 @@ impl Engine {
             None => self.binding(pod, node, now, wall),
             Some(until) => {
                 held.until = until;
+                self.note(&pod, super::AttemptResult::Waiting(node), wall);
                 self.permits.hold(held);
                 Outcome::Waiting
             }

@@ -14,7 +14,7 @@ pub enum Status {
 }
 
 /// A refusal: its meaning and its reasons, as Kubernetes words them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Rejection {
     /// What it means.
     pub status: Status,

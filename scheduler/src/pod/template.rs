@@ -46,6 +46,14 @@ pub struct Classes {
 }
 
 impl Classes {
+    /// Templates that are numbered apart from those of another one: for what is only thought of.
+    pub fn apart() -> Self {
+        Self {
+            last: u64::MAX / 2,
+            ..Self::default()
+        }
+    }
+
     /// The one copy of a Pod's template.
     pub fn of(&mut self, pod: &Pod) -> Arc<PodTemplate> {
         let mut buffer = std::mem::take(&mut self.buffer);

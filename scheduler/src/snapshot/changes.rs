@@ -11,7 +11,7 @@ const KEPT: usize = 8192;
 pub struct Seen(u64);
 
 /// The last [`KEPT`] changes.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Changes {
     /// How many changes were forgotten.
     first: u64,

@@ -41,7 +41,7 @@ use std::sync::Arc;
 pub type Slot = u32;
 
 /// The nodes, and the Pods on them.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     nodes: Vec<Node>,
     /// Slots whose node is gone.

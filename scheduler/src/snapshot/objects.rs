@@ -40,7 +40,7 @@ trait Words {
 macro_rules! objects {
     ($($(#[$doc:meta])* $field:ident: $kind:ty => $event:expr),* $(,)?) => {
         /// See the module.
-        #[derive(Debug, Default)]
+        #[derive(Clone, Debug, Default)]
         pub struct Objects {
             $($(#[$doc])* pub $field: Kept<$kind>,)*
         }

@@ -52,7 +52,7 @@ impl PlacedPod {
 }
 
 /// Placed Pods, by number and by name.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct PlacedPods {
     slots: Vec<Option<PlacedPod>>,
     free: Vec<PodId>,

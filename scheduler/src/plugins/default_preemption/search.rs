@@ -142,7 +142,8 @@ pub(super) fn on_copy(
     if !node.present {
         return Found::Absent;
     }
-    if let Err((_, rejection)) = judge.class(node, &pod.uid)
+    let mut left = judge.copy(node, &pod.uid);
+    if let Err((_, rejection)) = judge.class(&left, &pod.uid)
         && !rejection.is_resolvable()
     {
         return Found::NotHelpful;
@@ -151,7 +152,6 @@ pub(super) fn on_copy(
     if protected.is_empty() && others.is_empty() {
         return Found::NoVictims;
     }
-    let mut left = node.clone();
     for gone in protected.iter().chain(&others) {
         left.remove_pod(gone.class());
     }

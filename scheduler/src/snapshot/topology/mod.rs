@@ -35,7 +35,7 @@ const INTERESTS: usize = 1024;
 const COUNTS: usize = 16 << 20;
 
 /// What a placed template is counted in.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Member {
     template: Arc<PodTemplate>,
     placed: u32,
@@ -43,7 +43,7 @@ struct Member {
 }
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Topology {
     keys: Vec<Places>,
     key_ids: HashMap<Arc<str>, KeyId>,

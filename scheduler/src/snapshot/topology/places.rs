@@ -11,7 +11,7 @@ pub type Domain = u32;
 pub const NOWHERE: Domain = Domain::MAX;
 
 /// One topology key's domains.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Places {
     /// The label.
     pub key: Arc<str>,

@@ -33,7 +33,7 @@ pub enum Role {
 }
 
 /// See the module.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Tally {
     pub(super) counted: Counted,
     pub(super) key: KeyId,

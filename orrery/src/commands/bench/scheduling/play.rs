@@ -30,6 +30,8 @@ const SETTLE: Duration = Duration::from_secs(3);
 struct Measured {
     /// When each was created and bound.
     pods: Vec<(Instant, Instant)>,
+    /// When the first was sent.
+    began: Option<Instant>,
     idle_cpu_seconds: Option<f64>,
 }
 
@@ -113,6 +115,9 @@ impl Stage<'_> {
 
     async fn create(&mut self, number: usize, create: &Create) -> Result<()> {
         let template = self.template(number, &create.template)?;
+        if create.measure {
+            self.measured.began.get_or_insert(self.bench.clock.now());
+        }
         let calls = (0..create.count).step_by(A_CALL).map(|from| {
             let to = (from + A_CALL).min(create.count);
             let (client, template, clock) = (self.client.clone(), template.clone(), self.bench.clock.clone());
@@ -165,6 +170,7 @@ impl Stage<'_> {
 
     async fn alone(&mut self, number: usize, alone: &Alone) -> Result<()> {
         let template = self.template(number, &alone.template)?;
+        self.measured.began.get_or_insert(self.bench.clock.now());
         for pod in 0..alone.count {
             send(&self.client, &template, pod..pod + 1).await?;
             let created = self.bench.clock.now();
@@ -280,6 +286,9 @@ fn row(workload: &Workload, measured: &Measured, processes: Vec<Used>) -> Result
         } else {
             0.0
         },
+        pods_per_second_from_create: measured.began.map_or(0.0, |began| {
+            measured.pods.len() as f64 / (last - began).as_secs_f64()
+        }),
         windows: Windows::of(windows),
         latency_p50_micros: latency.value_at_quantile(0.5),
         latency_p99_micros: latency.value_at_quantile(0.99),
