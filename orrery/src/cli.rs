@@ -1,8 +1,8 @@
 //! The command tree.
 
 use crate::commands::{
-    annotate, api_resources, apply, bench, crash, delete, describe, drill, events, get, health, kill,
-    kubeconfig, logs, node, patch, ps, rollout, scale, set, wait, why,
+    annotate, api_resources, apply, bench, crash, delete, describe, drill, events, explain, get, health,
+    kill, kubeconfig, logs, node, patch, ps, rollout, scale, set, wait, why,
 };
 use crate::{components, session, up};
 use anyhow::Result;
@@ -54,6 +54,8 @@ enum Command {
     Events(events::Args),
     Wait(wait::Args),
     Why(why::Args),
+    Explain(explain::Args),
+    WhatIf(explain::WhatIfArgs),
     Crash(crash::Args),
     Node(node::Args),
     Ps(ps::Args),
@@ -117,6 +119,8 @@ fn run(command: Command) -> Result<()> {
             Command::Rollout(args) => rollout::run(args, clock).await,
             Command::Set(args) => set::run(args, clock).await,
             Command::Logs(args) => logs::run(args, clock).await,
+            Command::Explain(args) => explain::run(args, clock).await,
+            Command::WhatIf(args) => explain::what_if(args, clock).await,
             Command::Events(args) => events::run(args, clock).await,
             Command::Wait(args) => wait::run(args, clock).await,
             Command::Why(args) => why::run(args, clock).await,

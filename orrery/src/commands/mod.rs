@@ -9,6 +9,7 @@ pub mod delete;
 pub mod describe;
 pub mod drill;
 pub mod events;
+pub mod explain;
 pub mod get;
 pub mod health;
 pub mod kill;

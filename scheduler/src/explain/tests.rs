@@ -151,7 +151,7 @@ async fn every_refusal_of_a_node_is_told_on_request() {
 #[tokio::test(start_paused = true)]
 async fn attempts_are_told_also_of_a_pod_that_is_gone() {
     let large = pod("large", &[("cpu", "5")]);
-    let mut engine = engine(&[large.clone()]);
+    let mut engine = engine(std::slice::from_ref(&large));
     let told = ask(&mut engine, "large", 0);
     let [attempt] = &told.history[..] else {
         panic!("{:?}", told.history)
