@@ -26,7 +26,7 @@ mod version;
 pub use config::Config;
 
 use crate::metrics::{CacheCollector, Metrics};
-use crate::registry::Registry;
+use crate::registry::{Ledger, Registry};
 use component_base::clock::Clock;
 use component_base::metrics::Registry as MetricsRegistry;
 use component_base::process::Component;
@@ -102,10 +102,12 @@ pub async fn serve(
         ..CacheConfig::default()
     };
     let store = parts.store;
-    let cache = Cache::open(store.clone(), clock.clone(), cache_config).await?;
+    let ledger = Arc::new(Ledger::default());
+    let cache = Cache::open_observed(store.clone(), clock.clone(), cache_config, ledger.clone()).await?;
     metrics.register_collector(CacheCollector(cache.clone()));
     let registry = Arc::new(Registry::new(
         cache.clone(),
+        ledger,
         clock.clone(),
         seed,
         Metrics::new(&metrics),

@@ -56,6 +56,18 @@ const APPLY_CHUNK: usize = 256;
 /// How long the follower waits before it asks an unavailable store again.
 const RECONNECT_DELAY: Duration = Duration::from_millis(200);
 
+/// Told of every object at the start and of every change after it, in order, before anybody can see it. What is worked out of all
+/// objects can so be kept as current as the objects are. Called on the follower's task: it must be quick.
+pub trait Observer: Send + Sync {
+    /// An object of a kind, by the kind's number, is so, or is gone.
+    fn sees(&self, number: u32, key: &Key, after: Option<&Stored>);
+}
+
+/// Looks away.
+impl Observer for () {
+    fn sees(&self, _: u32, _: &Key, _: Option<&Stored>) {}
+}
+
 /// The watch cache. See the module's invariants. Shared as an `Arc`; the follower ends with the last one.
 pub struct Cache {
     pub(crate) shared: Arc<Shared>,
@@ -71,6 +83,7 @@ pub(crate) struct Shared {
     progress: watch::Sender<Progress>,
     pub(crate) bells: Arc<Bells>,
     snapshots: Mutex<Snapshots>,
+    observer: Arc<dyn Observer>,
 }
 
 /// Objects and recent changes, always at the same revision.
@@ -102,7 +115,20 @@ impl Cache {
         clock: Clock,
         config: CacheConfig,
     ) -> Result<Arc<Self>, StoreError> {
+        Self::open_observed(store, clock, config, Arc::new(())).await
+    }
+
+    /// As [`Cache::open`], with somebody who is told of everything.
+    pub async fn open_observed(
+        store: Arc<dyn Store>,
+        clock: Clock,
+        config: CacheConfig,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Arc<Self>, StoreError> {
         let objects = Objects::load(store.load("").await?)?;
+        for (number, key, object) in objects.all() {
+            observer.sees(number, key, Some(object));
+        }
         let revision = objects.revision;
         let changes = store.changes(revision).await?;
         let recent = Recent::new(revision, config.recent_changes, config.recent_bytes);
@@ -114,6 +140,7 @@ impl Cache {
             }),
             bells: Arc::new(Bells::new(revision)),
             snapshots: Mutex::default(),
+            observer,
         });
         let follower = follow(Arc::clone(&shared), Arc::clone(&store), clock.clone(), changes);
         Ok(Arc::new(Self {
@@ -237,6 +264,11 @@ impl Shared {
         let fallen_out = state.recent.push(Arc::clone(&batch));
         drop(state);
         drop(fallen_out);
+        for slot in &batch.changes {
+            let change = &slot.change;
+            self.observer
+                .sees(slot.number, &change.key, change.after.as_ref());
+        }
         // Writers first: their answer is on its way while the watches are woken.
         self.progress
             .send_modify(|progress| progress.revision = batch.last());

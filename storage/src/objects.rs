@@ -122,6 +122,12 @@ impl Objects {
         Ok(objects)
     }
 
+    /// Every object, with its kind's number.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (u32, &Key, &Stored)> {
+        let kinds = self.kinds.iter();
+        kinds.flat_map(|(number, kind)| kind.objects.iter().map(|(key, object)| (*number, key, object)))
+    }
+
     /// The objects of a kind. Empty for a number that no kind has.
     pub(crate) fn kind(&self, number: u32) -> KindObjects {
         self.kinds

@@ -3,6 +3,7 @@
 //!
 //! - `plan`: a write as a pure function from the present state; `create`, `update`, `patch`, `apply`, `delete`, `pod` make
 //!   them, and `tracking` notes who owns which fields afterwards.
+//! - `ledger`: how much of each node is taken, so that no bind asks for more than there is.
 //! - `write`, `batch`, `collection`, `evict`: run plans against the cache.
 //! - `read`, `watch`, `history`: the requests that write nothing.
 //!
@@ -20,6 +21,7 @@ mod deletion;
 pub(crate) mod errors;
 mod evict;
 mod history;
+mod ledger;
 mod metadata;
 mod names;
 mod outline;
@@ -36,6 +38,7 @@ mod watch;
 mod write;
 
 pub use create_only::create_only;
+pub use ledger::Ledger;
 pub(crate) use metadata::place;
 pub(crate) use read::{Item, Listed};
 pub use served::{Resource, Served};
@@ -68,6 +71,7 @@ pub struct Registry {
     served: RwLock<Arc<Served>>,
     /// Held by who writes a CustomResourceDefinition: of two that want one name, the second must see the first.
     definitions: tokio::sync::Mutex<()>,
+    ledger: Arc<Ledger>,
     /// What the store said when it failed for good, as far as a write can tell.
     store_failed: latest::Sender<Option<StoreError>>,
 }
@@ -83,7 +87,14 @@ impl std::fmt::Debug for Registry {
 impl Registry {
     /// A registry over `cache`. Names and UIDs come from `seed`, and from how far the store has come: a server that
     /// starts again with the same seed must not give the same UIDs again.
-    pub(crate) fn new(cache: Arc<Cache>, clock: Clock, seed: Seed, metrics: Metrics) -> Self {
+    /// `ledger` has seen all that the cache shows.
+    pub(crate) fn new(
+        cache: Arc<Cache>,
+        ledger: Arc<Ledger>,
+        clock: Clock,
+        seed: Seed,
+        metrics: Metrics,
+    ) -> Self {
         Self {
             rng: Mutex::new(seed.fork(&format!("registry at {}", cache.revision()))),
             cache,
@@ -91,6 +102,7 @@ impl Registry {
             metrics,
             served: RwLock::new(Arc::new(Served::built_in())),
             definitions: tokio::sync::Mutex::default(),
+            ledger,
             store_failed: latest::Sender::new(None),
         }
     }

@@ -399,12 +399,17 @@ impl Registry {
         request::key(kinds::lookup("nodes").unwrap_or(info), "", &asked.node)
             .map_err(|_| errors::bad_request("node must be the name of a Node"))?;
         let (asked, now) = (asked.clone(), self.now());
+        // Held as long as the plan is: until the cache, and with it the ledger, shows what came of it.
+        let claim = self.ledger.claim(key.clone());
         let plan: Plan = Box::new(move |current| {
             let Some(current) = current else {
                 return Err(errors::not_found(info, &asked.name));
             };
             let mut pod: Pod = update::decode_stored(&current.value)?;
             pod::bind(info, &mut pod, &asked.uid, &asked.node, now)?;
+            claim
+                .take(&pod, &asked.node)
+                .map_err(|short| errors::conflict(info, &asked.name, &short.to_string()))?;
             Ok(Desired::Put(pod.encode_to_vec().into()))
         });
         Ok(prepared(info.into(), key, plan))

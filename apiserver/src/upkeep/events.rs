@@ -90,7 +90,13 @@ mod tests {
             .await
             .unwrap();
         let metrics = Metrics::new(&component_base::metrics::Registry::new());
-        Arc::new(Registry::new(cache, clock.clone(), Seed(1), metrics))
+        Arc::new(Registry::new(
+            cache,
+            Arc::default(),
+            clock.clone(),
+            Seed(1),
+            metrics,
+        ))
     }
 
     async fn create(registry: &Registry, name: &str) {

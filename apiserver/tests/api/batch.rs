@@ -152,3 +152,89 @@ async fn however_much_is_wrong_the_answer_fits_a_message() {
     assert!(answer.encoded_len() < 4 << 20, "{}", answer.encoded_len());
     server.stop().await;
 }
+
+#[tokio::test]
+async fn binds_that_race_never_ask_more_of_a_node_than_it_has() {
+    let mut server = Server::start().await;
+    let quantity = |text: &str| proto::Quantity { string: text.into() };
+    let mut node = proto::api::core::v1::Node::default();
+    node.metadata_mut().name = "n1".into();
+    let allocatable = &mut node.status.get_or_insert_default().allocatable;
+    allocatable.insert("cpu".into(), quantity("2"));
+    allocatable.insert("pods".into(), quantity("100"));
+    let mut creates = vec![operation(create(&node), 0)];
+    let names: Vec<String> = (0..8).map(|number| format!("pod-{number}")).collect();
+    for name in &names {
+        let mut pod = pod(name);
+        let container = &mut pod.spec.get_or_insert_default().containers[0];
+        let requests = &mut container.resources.get_or_insert_default().requests;
+        requests.insert("cpu".into(), quantity("1"));
+        creates.push(operation(create(&pod), 0));
+    }
+    let made = plain(server.resources.batch(BatchRequest { operations: creates }).await).unwrap();
+    assert!(
+        made.results
+            .iter()
+            .all(|made| matches!(made.result, Some(One::Object(_))))
+    );
+    let bind = |name: &String| {
+        let bind = BindRequest {
+            name: name.clone(),
+            node: "n1".into(),
+            ..BindRequest::default()
+        };
+        operation(Operation::Bind(bind), 0)
+    };
+    let batch = |names: &[String]| BatchRequest {
+        operations: names.iter().map(bind).collect(),
+    };
+    let (mut one, mut other) = (server.resources.clone(), server.resources.clone());
+    let (first, second) = tokio::join!(one.batch(batch(&names[..5])), other.batch(batch(&names[3..])));
+    let mut bound = 0;
+    for result in plain(first)
+        .unwrap()
+        .results
+        .into_iter()
+        .chain(plain(second).unwrap().results)
+    {
+        match result.result.unwrap() {
+            One::Object(_) => bound += 1,
+            One::Error(status) => {
+                assert_eq!(status.reason, "Conflict", "{status:?}");
+                let why = &status.message;
+                assert!(
+                    why.contains("not enough cpu") || why.contains("already assigned"),
+                    "{why}"
+                );
+            }
+        }
+    }
+    assert_eq!(bound, 2);
+    // What is deleted makes room again.
+    let mut holding = Vec::new();
+    for name in &names {
+        let pod: Pod = server.get("default", name).await.unwrap();
+        if !pod.spec.unwrap().node_name.is_empty() {
+            holding.push(name.clone());
+        }
+    }
+    let options = proto::meta::v1::DeleteOptions {
+        grace_period_seconds: Some(0),
+        ..Default::default()
+    };
+    let delete = Operation::Delete(DeleteRequest {
+        kind: "pods".into(),
+        name: holding[0].clone(),
+        options: Some(options),
+        ..DeleteRequest::default()
+    });
+    let free = names.iter().find(|name| !holding.contains(name)).unwrap();
+    let operations = vec![operation(delete, 0)];
+    plain(server.resources.batch(BatchRequest { operations }).await).unwrap();
+    let again = plain(server.resources.batch(batch(std::slice::from_ref(free))).await).unwrap();
+    assert!(
+        matches!(again.results[0].result, Some(One::Object(_))),
+        "{again:?}"
+    );
+    server.stop().await;
+}

@@ -11,15 +11,14 @@ mod node;
 mod objects;
 mod placed;
 mod ports;
-mod resources;
 mod topology;
 
+pub use apimachinery::resources::Resources;
 pub use changes::Seen;
 pub use node::{Node, Nominated};
 pub use objects::{Kept, Objects};
 pub use placed::{PlacedPod, Placement, PodId};
 pub use ports::{HostPort, UsedPorts};
-pub use resources::Resources;
 pub use topology::{
     Carried, Domain, Interest, Matcher, NOWHERE, Places, Role, SpreadDefaults, SpreadInterest, Tally,
     TallyId, Topology,

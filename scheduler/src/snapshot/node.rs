@@ -1,9 +1,9 @@
 //! [`Node`]: what a node gives, and what of it is taken.
 
-use super::resources::read_allocatable;
 use super::{PodId, Resources, Slot, UsedPorts};
 use crate::framework::{ClusterEvent, EventSet};
 use crate::pod::PodClass;
+use apimachinery::resources::Allocatable;
 use apimachinery::well_known::PREFER_NO_SCHEDULE;
 use client::ObjectKey;
 use proto::Kind;
@@ -68,8 +68,11 @@ impl Node {
     /// Takes in what the API says of the node; tells what changed that may help a Pod, and whether anything did.
     pub(super) fn update(&mut self, node: &core::Node) -> (EventSet, bool) {
         let none = BTreeMap::new();
-        let (allocatable, max_pods) =
-            read_allocatable(node.status.as_ref().map_or(&none, |s| &s.allocatable));
+        let list = node.status.as_ref().map_or(&none, |s| &s.allocatable);
+        let Allocatable {
+            resources: allocatable,
+            pods: max_pods,
+        } = Allocatable::of(list);
         let spec = node.spec.as_ref();
         let taints = spec.map(|s| s.taints.as_slice()).unwrap_or_default();
         let unschedulable = spec.is_some_and(|s| s.unschedulable);

@@ -4,6 +4,10 @@
 //! needs and what all others need together. Sidecars (init containers with restartPolicy Always) run beside everything
 //! that starts after them. <https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/#resource-sharing-within-containers>
 
+mod sums;
+
+pub use sums::{Allocatable, Resources};
+
 use crate::quantity::Quantity;
 use proto::api::core::v1::{Container, PodSpec, ResourceRequirements};
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! [`Resources`]: amounts of what nodes give and Pods take.
 
-use apimachinery::quantity::Quantity;
-use apimachinery::resources::Amounts;
+use super::Amounts;
+use crate::quantity::Quantity;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -70,12 +70,25 @@ impl Resources {
     }
 }
 
-/// Reads a node's list of amounts, as [`Resources`] and how many Pods it may hold. What cannot be read counts as nothing;
-/// validation has refused it.
-pub(super) fn read_allocatable(list: &BTreeMap<String, proto::Quantity>) -> (Resources, i64) {
-    let readable =
-        |(name, amount): (&String, &proto::Quantity)| Some((name.clone(), Quantity::try_from(amount).ok()?));
-    let amounts: Amounts = list.iter().filter_map(readable).collect();
-    let pods = amounts.get("pods").map_or(0, Quantity::value);
-    (Resources::of(&amounts), pods)
+/// What a node gives: amounts, and how many Pods it may hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Allocatable {
+    /// Amounts.
+    pub resources: Resources,
+    /// How many Pods.
+    pub pods: i64,
+}
+
+impl Allocatable {
+    /// Reads `status.allocatable`. What cannot be read counts as nothing; validation has refused it.
+    pub fn of(list: &BTreeMap<String, proto::Quantity>) -> Self {
+        let readable = |(name, amount): (&String, &proto::Quantity)| {
+            Some((name.clone(), Quantity::try_from(amount).ok()?))
+        };
+        let amounts: Amounts = list.iter().filter_map(readable).collect();
+        Self {
+            pods: amounts.get("pods").map_or(0, Quantity::value),
+            resources: Resources::of(&amounts),
+        }
+    }
 }
