@@ -9,6 +9,7 @@ use crate::framework::{
 use crate::plugins::balanced_allocation::BalancedAllocation;
 use crate::plugins::default_binder::DefaultBinder;
 use crate::plugins::default_preemption::DefaultPreemption;
+use crate::plugins::image_locality::ImageLocality;
 use crate::plugins::inter_pod_affinity::InterPodAffinity;
 use crate::plugins::node_affinity::NodeAffinity;
 use crate::plugins::node_name::NodeName;
@@ -124,19 +125,20 @@ impl Plugins {
                 FilterPlugin::Class(Box::new(NodeUnschedulable)),
                 FilterPlugin::Class(Box::new(NodeName)),
                 FilterPlugin::Class(Box::new(TaintToleration)),
-                FilterPlugin::Class(Box::new(NodeAffinity)),
+                FilterPlugin::Class(Box::<NodeAffinity>::default()),
                 FilterPlugin::Class(Box::new(NodePorts)),
-                FilterPlugin::Class(Box::new(NodeResourcesFit)),
+                FilterPlugin::Class(Box::<NodeResourcesFit>::default()),
                 FilterPlugin::Pod(Box::new(PodTopologySpread)),
                 FilterPlugin::Pod(Box::<InterPodAffinity>::default()),
             ],
             scores: vec![
                 class(Box::new(TaintToleration), 3),
-                class(Box::new(NodeAffinity), 2),
-                class(Box::new(NodeResourcesFit), 1),
+                class(Box::<NodeAffinity>::default(), 2),
+                class(Box::<NodeResourcesFit>::default(), 1),
                 pod(Box::new(PodTopologySpread), 2),
                 pod(Box::<InterPodAffinity>::default(), 2),
-                class(Box::new(BalancedAllocation), 1),
+                class(Box::<BalancedAllocation>::default(), 1),
+                class(Box::new(ImageLocality), 1),
             ],
             post_filters: vec![Box::<DefaultPreemption>::default()],
             reserves: vec![],

@@ -5,31 +5,40 @@
 //! <https://kubernetes.io/docs/concepts/scheduling-eviction/assign-pod-node/>
 
 use crate::framework::{
-    ClusterEvent, EventSet, Filter, Normalize, Plugin, PreFilter, PreFiltered, PreScore, Rejection, Requeue,
-    Score,
+    Change, Changed, ClusterEvent, EventSet, Filter, Normalize, Plugin, PreFilter, PreFiltered, PreScore,
+    Rejection, Requeue, Score,
 };
-use crate::pod::PodClass;
+use crate::pod::{PodClass, PodTemplate};
 use crate::snapshot::{Node, Snapshot};
 use apimachinery::selector::{node_matches, node_matches_term};
-use proto::api::core::v1::{NodeSelector, PreferredSchedulingTerm};
+use proto::api::core::v1::{NodeAffinity as Affinity, NodeSelector, PreferredSchedulingTerm};
 use std::collections::BTreeMap;
 
 const REASON: &str = "node(s) didn't match Pod's node affinity/selector";
 
-/// See the module.
-#[derive(Debug)]
-pub struct NodeAffinity;
+const ENFORCED: &str = "node(s) didn't match scheduler-enforced node affinity";
+
+/// See the module; and upstream's NodeAffinityArgs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NodeAffinity {
+    /// What every Pod must have and would rather have, besides its own.
+    pub added_affinity: Affinity,
+}
 
 /// What the Pod must have.
 #[derive(Debug)]
 pub struct Required<'a> {
     labels: &'a BTreeMap<String, String>,
     affinity: Option<&'a NodeSelector>,
+    added: Option<&'a NodeSelector>,
 }
 
-/// What the Pod would rather have.
+/// What the Pod would rather have, and what is added to that.
 #[derive(Debug)]
-pub struct Preferred<'a>(&'a [PreferredSchedulingTerm]);
+pub struct Preferred<'a> {
+    own: &'a [PreferredSchedulingTerm],
+    added: &'a [PreferredSchedulingTerm],
+}
 
 impl Plugin for NodeAffinity {
     fn name(&self) -> &'static str {
@@ -40,6 +49,18 @@ impl Plugin for NodeAffinity {
 impl Requeue for NodeAffinity {
     fn requeue_on(&self) -> EventSet {
         EventSet::of(&[ClusterEvent::NodeAdded, ClusterEvent::NodeLabels])
+    }
+
+    /// A node that the Pod may go to.
+    fn helps(&self, pod: &PodTemplate, change: &Change<'_>, snapshot: &Snapshot) -> bool {
+        let Changed::Node(node) = change.what else {
+            return true;
+        };
+        match self.pre_filter(&pod.class, snapshot) {
+            PreFiltered::Filter(required) => required.filter(node).is_ok(),
+            PreFiltered::Skip => true,
+            PreFiltered::Reject(_) => false,
+        }
     }
 }
 
@@ -52,10 +73,17 @@ impl PreFilter for NodeAffinity {
             .node_affinity
             .required_during_scheduling_ignored_during_execution
             .as_ref();
-        if labels.is_empty() && affinity.is_none() {
+        let added = { &self.added_affinity }
+            .required_during_scheduling_ignored_during_execution
+            .as_ref();
+        if labels.is_empty() && affinity.is_none() && added.is_none() {
             PreFiltered::Skip
         } else {
-            PreFiltered::Filter(Required { labels, affinity })
+            PreFiltered::Filter(Required {
+                labels,
+                affinity,
+                added,
+            })
         }
     }
 }
@@ -68,6 +96,7 @@ pub fn selects(class: &PodClass, node: &Node) -> bool {
         affinity: required
             .required_during_scheduling_ignored_during_execution
             .as_ref(),
+        added: None,
     };
     required.selects(node)
 }
@@ -87,7 +116,10 @@ impl Required<'_> {
 
 impl Filter for Required<'_> {
     fn filter(&self, node: &Node) -> Result<(), Rejection> {
-        if self.selects(node) {
+        let matches = |selector| node_matches(selector, &node.name, &node.labels);
+        if !self.added.is_none_or(matches) {
+            Err(Rejection::unresolvable(ENFORCED))
+        } else if self.selects(node) {
             Ok(())
         } else {
             Err(Rejection::unresolvable(REASON))
@@ -102,7 +134,10 @@ impl PreScore for NodeAffinity {
         let terms = &pod
             .node_affinity
             .preferred_during_scheduling_ignored_during_execution;
-        (!terms.is_empty()).then_some(Preferred(terms))
+        let added = { &self.added_affinity }
+            .preferred_during_scheduling_ignored_during_execution
+            .as_slice();
+        (!terms.is_empty() || !added.is_empty()).then_some(Preferred { own: terms, added })
     }
 }
 
@@ -112,7 +147,12 @@ impl Score for Preferred<'_> {
             let preference = term.preference.as_ref();
             preference.is_some_and(|term| node_matches_term(term, &node.name, &node.labels))
         };
-        self.0.iter().filter(met).map(|term| i64::from(term.weight)).sum()
+        self.own
+            .iter()
+            .chain(self.added)
+            .filter(met)
+            .map(|term| i64::from(term.weight))
+            .sum()
     }
 
     fn normalize(&self) -> Normalize {
@@ -124,7 +164,7 @@ impl Score for Preferred<'_> {
 mod tests {
     use super::*;
     use crate::testing::{judge, node, rate};
-    use proto::api::core::v1::{NodeAffinity as Affinity, NodeSelectorRequirement, NodeSelectorTerm};
+    use proto::api::core::v1::{NodeSelectorRequirement, NodeSelectorTerm};
 
     fn term(field: bool, key: &str, operator: &str, values: &[&str]) -> NodeSelectorTerm {
         let requirement = vec![NodeSelectorRequirement {
@@ -197,7 +237,7 @@ mod tests {
                 },
                 ..PodClass::default()
             };
-            assert_eq!(judge(&NodeAffinity, &pod, &node), expected, "{pod:?}");
+            assert_eq!(judge(&NodeAffinity::default(), &pod, &node), expected, "{pod:?}");
         }
     }
 
@@ -221,9 +261,32 @@ mod tests {
             labelled("node-4", &[]),
         ];
         assert_eq!(
-            rate(&NodeAffinity, &pod, &nodes),
+            rate(&NodeAffinity::default(), &pod, &nodes),
             Some(vec![(40, 100), (30, 75), (10, 25), (0, 0)])
         );
-        assert_eq!(rate(&NodeAffinity, &PodClass::default(), &nodes), None);
+        assert_eq!(rate(&NodeAffinity::default(), &PodClass::default(), &nodes), None);
+    }
+
+    #[test]
+    fn what_the_configuration_adds_holds_for_every_pod() {
+        let plugin = NodeAffinity {
+            added_affinity: Affinity {
+                required_during_scheduling_ignored_during_execution: Some(NodeSelector {
+                    node_selector_terms: vec![term(false, "pool", "In", &["blue"])],
+                }),
+                preferred_during_scheduling_ignored_during_execution: vec![PreferredSchedulingTerm {
+                    weight: 5,
+                    preference: Some(term(false, "disk", "In", &["ssd"])),
+                }],
+            },
+        };
+        let pod = PodClass::default();
+        let (blue, red) = (
+            labelled("blue", &[("pool", "blue"), ("disk", "ssd")]),
+            labelled("red", &[("pool", "red")]),
+        );
+        assert_eq!(judge(&plugin, &pod, &blue), Ok(()));
+        assert_eq!(judge(&plugin, &pod, &red), Err(Rejection::unresolvable(ENFORCED)));
+        assert_eq!(rate(&plugin, &pod, &[blue, red]), Some(vec![(5, 100), (0, 0)]));
     }
 }

@@ -4,8 +4,10 @@
 //! bound already, so only a what-if question asks for one.
 //! <https://kubernetes.io/docs/concepts/scheduling-eviction/assign-pod-node/#nodename>
 
-use crate::framework::{ClusterEvent, EventSet, Filter, Plugin, PreFilter, PreFiltered, Rejection, Requeue};
-use crate::pod::PodClass;
+use crate::framework::{
+    Change, Changed, ClusterEvent, EventSet, Filter, Plugin, PreFilter, PreFiltered, Rejection, Requeue,
+};
+use crate::pod::{PodClass, PodTemplate};
 use crate::snapshot::{Node, Snapshot};
 
 const REASON: &str = "node(s) didn't match the requested node name";
@@ -27,6 +29,14 @@ impl Plugin for NodeName {
 impl Requeue for NodeName {
     fn requeue_on(&self) -> EventSet {
         ClusterEvent::NodeAdded.into()
+    }
+
+    /// The node that the Pod names.
+    fn helps(&self, pod: &PodTemplate, change: &Change<'_>, _: &Snapshot) -> bool {
+        let Changed::Node(node) = change.what else {
+            return true;
+        };
+        pod.class.node_name.is_empty() || *node.name == *pod.class.node_name
     }
 }
 

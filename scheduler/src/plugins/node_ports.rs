@@ -3,8 +3,10 @@
 //! Filter. A Pod whose container has `hostPort: 80` is refused where another Pod has TCP port 80 of the same address, or of
 //! all addresses. <https://kubernetes.io/docs/reference/scheduling/config/#scheduling-plugins>
 
-use crate::framework::{ClusterEvent, EventSet, Filter, Plugin, PreFilter, PreFiltered, Rejection, Requeue};
-use crate::pod::PodClass;
+use crate::framework::{
+    Change, Changed, ClusterEvent, EventSet, Filter, Plugin, PreFilter, PreFiltered, Rejection, Requeue,
+};
+use crate::pod::{PodClass, PodTemplate};
 use crate::snapshot::{HostPort, Node, Snapshot};
 
 const REASON: &str = "node(s) didn't have free ports for the requested pod ports";
@@ -26,6 +28,16 @@ impl Plugin for NodePorts {
 impl Requeue for NodePorts {
     fn requeue_on(&self) -> EventSet {
         EventSet::of(&[ClusterEvent::NodeAdded, ClusterEvent::AssignedPodDeleted])
+    }
+
+    /// A Pod that leaves, and had one of the ports.
+    fn helps(&self, pod: &PodTemplate, change: &Change<'_>, _: &Snapshot) -> bool {
+        let Changed::Left(left, _) = change.what else {
+            return true;
+        };
+        let had = &left.template.class.ports;
+        let mut wanted = pod.class.ports.iter();
+        wanted.any(|port| had.iter().any(|other| port.conflicts(other)))
     }
 }
 

@@ -5,10 +5,10 @@
 //! <https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/>
 
 use crate::framework::{
-    ClusterEvent, EventSet, Filter, Normalize, Plugin, PreFilter, PreFiltered, PreScore, Rejection, Requeue,
-    Score,
+    Change, Changed, ClusterEvent, EventSet, Filter, Normalize, Plugin, PreFilter, PreFiltered, PreScore,
+    Rejection, Requeue, Score,
 };
-use crate::pod::PodClass;
+use crate::pod::{PodClass, PodTemplate};
 use crate::snapshot::{Node, Snapshot};
 use apimachinery::tolerations::{tolerated, untolerated};
 use apimachinery::well_known::{NO_EXECUTE, NO_SCHEDULE, PREFER_NO_SCHEDULE};
@@ -34,6 +34,14 @@ impl Plugin for TaintToleration {
 impl Requeue for TaintToleration {
     fn requeue_on(&self) -> EventSet {
         EventSet::of(&[ClusterEvent::NodeAdded, ClusterEvent::NodeTaints])
+    }
+
+    /// A node whose taints the Pod tolerates.
+    fn helps(&self, pod: &PodTemplate, change: &Change<'_>, _: &Snapshot) -> bool {
+        let Changed::Node(node) = change.what else {
+            return true;
+        };
+        Tolerations(&pod.class.tolerations).filter(node).is_ok()
     }
 }
 
