@@ -5,8 +5,10 @@
 //! - [`snapshot`] and [`pod`]: the few fields of nodes and Pods that decisions are made by.
 //! - [`cycle`]: `(snapshot, pod) -> decision`; [`diagnosis`]: why there is none.
 //! - [`queue`]: which Pod is next.
+//! - [`config`]: a KubeSchedulerConfiguration, which says what plugins there are and what is on.
 //! - [`engine`]: all of this together, without I/O. The rest moves bytes.
 
+pub mod config;
 pub mod cycle;
 pub mod diagnosis;
 pub mod engine;
@@ -34,10 +36,11 @@ use component_base::ready::Progress;
 use component_base::rng::Seed;
 use component_base::server::Server;
 use component_base::shutdown::Shutdown;
+use config::Scheduling;
 use engine::Engine;
 use explain::ExplainService;
 use proto::orrery::v1::scheduler_server::SchedulerServer;
-use registry::Plugins;
+use std::path::PathBuf;
 use tokio::net::TcpListener;
 
 /// What tells this component from others.
@@ -67,6 +70,35 @@ pub struct Config {
         value_name = "NAME"
     )]
     pub scheduler_name: String,
+
+    /// A KubeSchedulerConfiguration (kubescheduler.config.k8s.io/v1): profiles, plugins, weights, arguments. Its profiles name the
+    /// Pods that are placed, so --scheduler-name has no say then
+    #[arg(
+        long,
+        env = "ORRERY_SCHEDULER_CONFIG",
+        value_name = "FILE",
+        conflicts_with = "scheduler_name"
+    )]
+    pub config: Option<PathBuf>,
+}
+
+impl Config {
+    /// What the flags say about scheduling.
+    ///
+    /// # Errors
+    /// The configuration cannot be read, or says something that is not known.
+    fn scheduling(&self) -> Result<Scheduling> {
+        let Some(path) = &self.config else {
+            return Ok(Scheduling::of_one(&self.scheduler_name));
+        };
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(path).with_context(|| format!("--config: cannot read {name}"))?;
+        let scheduling = config::parse(&name, &text)?;
+        for note in &scheduling.notes {
+            tracing::warn!(file = name, "{note}");
+        }
+        Ok(scheduling)
+    }
 }
 
 /// Runs the scheduler, and serves explanations, health and metrics on `listener`, until `shutdown`.
@@ -92,7 +124,10 @@ pub async fn run(
     let server = Server::new(COMPONENT.name, &clock, &registry, &progress)
         .service(SchedulerServer::new(explanations))
         .serve(listener, shutdown.clone());
-    let engine = Engine::new(Plugins::all(), config.scheduler_name, seed.fork("ties"));
+    let Scheduling {
+        profiles, backoff, ..
+    } = config.scheduling()?;
+    let engine = Engine::with_profiles(profiles, backoff, seed.fork("ties"));
     let scheduling = run::Loop::new(client, engine, &registry, &progress).run(asked, &shutdown);
     let (served, ()) = tokio::join!(server, scheduling);
     Ok(served?)

@@ -1,23 +1,11 @@
-//! The one list of plugins, in the order in which they are asked, with their weights.
+//! [`Plugins`]: the plugins of a profile, in the order in which they are asked, with their weights.
 //!
-//! A node is asked for no more opinions once a plugin refuses it, so those that refuse many nodes for little work stand
-//! first. Weights are upstream's defaults. <https://kubernetes.io/docs/reference/scheduling/config/#profiles>
+//! Which there are and what is on by default stands in [`crate::config`]. A node is asked for no more opinions once a plugin refuses it,
+//! so those that refuse many nodes for little work stand first. <https://kubernetes.io/docs/reference/scheduling/config/#profiles>
 
 use crate::framework::{
     AnyFilter, AnyPodFilter, AnyPodScore, AnyScore, Bind, Change, Permit, PostFilter, Requeue, Reserve,
 };
-use crate::plugins::balanced_allocation::BalancedAllocation;
-use crate::plugins::default_binder::DefaultBinder;
-use crate::plugins::default_preemption::DefaultPreemption;
-use crate::plugins::image_locality::ImageLocality;
-use crate::plugins::inter_pod_affinity::InterPodAffinity;
-use crate::plugins::node_affinity::NodeAffinity;
-use crate::plugins::node_name::NodeName;
-use crate::plugins::node_ports::NodePorts;
-use crate::plugins::node_resources_fit::NodeResourcesFit;
-use crate::plugins::node_unschedulable::NodeUnschedulable;
-use crate::plugins::pod_topology_spread::PodTopologySpread;
-use crate::plugins::taint_toleration::TaintToleration;
 use crate::pod::PodTemplate;
 use crate::snapshot::{Snapshot, SpreadDefaults};
 
@@ -112,40 +100,7 @@ impl PluginSet {
 impl Plugins {
     /// All plugins, as upstream enables them by default.
     pub fn all() -> Self {
-        let class = |plugin, weight| Weighted {
-            plugin: ScorePlugin::Class(plugin),
-            weight,
-        };
-        let pod = |plugin, weight| Weighted {
-            plugin: ScorePlugin::Pod(plugin),
-            weight,
-        };
-        Self {
-            filters: vec![
-                FilterPlugin::Class(Box::new(NodeUnschedulable)),
-                FilterPlugin::Class(Box::new(NodeName)),
-                FilterPlugin::Class(Box::new(TaintToleration)),
-                FilterPlugin::Class(Box::<NodeAffinity>::default()),
-                FilterPlugin::Class(Box::new(NodePorts)),
-                FilterPlugin::Class(Box::<NodeResourcesFit>::default()),
-                FilterPlugin::Pod(Box::new(PodTopologySpread)),
-                FilterPlugin::Pod(Box::<InterPodAffinity>::default()),
-            ],
-            scores: vec![
-                class(Box::new(TaintToleration), 3),
-                class(Box::<NodeAffinity>::default(), 2),
-                class(Box::<NodeResourcesFit>::default(), 1),
-                pod(Box::new(PodTopologySpread), 2),
-                pod(Box::<InterPodAffinity>::default(), 2),
-                class(Box::<BalancedAllocation>::default(), 1),
-                class(Box::new(ImageLocality), 1),
-            ],
-            post_filters: vec![Box::<DefaultPreemption>::default()],
-            reserves: vec![],
-            permits: vec![],
-            spreading: SpreadDefaults::default(),
-            binds: vec![Box::new(DefaultBinder)],
-        }
+        crate::config::default_plugins()
     }
 
     /// Whether a change can help a Pod which these plugins rejected. A Pod that no plugin rejected may be helped by any.

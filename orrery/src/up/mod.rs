@@ -40,6 +40,9 @@ pub struct Args {
     /// Where all chance in the simulated nodes comes from.
     #[arg(long, value_name = "NUMBER")]
     pub seed: Option<u64>,
+    /// How the scheduler places Pods: a KubeSchedulerConfiguration.
+    #[arg(long, value_name = "FILE")]
+    pub scheduler_config: Option<PathBuf>,
 }
 
 /// Runs the command until Ctrl-C.
@@ -92,6 +95,16 @@ pub fn specs(args: &Args, dir: &DataDir) -> Result<Vec<Spec>> {
     if let Some(seed) = args.seed {
         kubelet_args.extend(text(&["--seed", &seed.to_string()]));
     }
+    let mut scheduler_args = text(&["--server", &server, "--listen", &scheduler]);
+    if let Some(config) = &args.scheduler_config {
+        // The child starts elsewhere, perhaps; and a name that is wrong is told now.
+        let config = config.canonicalize();
+        let config = config.with_context(|| format!("--scheduler-config: {:?}", args.scheduler_config))?;
+        let config = config
+            .to_str()
+            .context("--scheduler-config: the name is not UTF-8")?;
+        scheduler_args.extend(text(&["--config", config]));
+    }
     Ok(vec![
         Spec {
             name: "apiserver",
@@ -105,7 +118,7 @@ pub fn specs(args: &Args, dir: &DataDir) -> Result<Vec<Spec>> {
         },
         Spec {
             name: "scheduler",
-            args: text(&["--server", &server, "--listen", &scheduler]),
+            args: scheduler_args,
             address: scheduler,
         },
         Spec {

@@ -71,6 +71,7 @@ impl Cluster {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             fresh: false,
             seed: None,
+            scheduler_config: None,
         };
         let mut specs: Vec<supervisor::Spec> = up::specs(&args, &data)?;
         specs.retain(|spec| match parts {

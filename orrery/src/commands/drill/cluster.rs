@@ -54,6 +54,7 @@ impl Cluster {
             listen: ([127, 0, 0, 1], 0).into(),
             fresh: false,
             seed: Some(seed.0),
+            scheduler_config: None,
         };
         let specs = specs(&args, &dir)?;
         let (tell, notices) = mpsc::channel(NOTICES_WAITING);
