@@ -1,6 +1,7 @@
 //! Configurations as upstream writes them, and what is wrong with others.
 
 use super::*;
+use crate::registry::FilterPlugin;
 
 const HEAD: &str = "apiVersion: kubescheduler.config.k8s.io/v1\nkind: KubeSchedulerConfiguration\n";
 
@@ -11,7 +12,7 @@ fn read(text: &str) -> Result<Scheduling, String> {
 /// Filters, and scores with their weights, of a profile.
 fn plugins(scheduling: &Scheduling, name: &str) -> (Vec<&'static str>, Vec<(&'static str, i64)>) {
     let plugins = &scheduling.profiles[name].plugins;
-    let filters = plugins.filters.iter().map(|plugin| plugin.name());
+    let filters = plugins.filters.iter().map(FilterPlugin::name);
     let scores = plugins
         .scores
         .iter()
