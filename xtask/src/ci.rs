@@ -14,6 +14,7 @@ const STEPS: &[Step] = &[
     ("format", || cargo(&["fmt", "--all", "--check"], &[])),
     ("generated code is up to date", || crate::codegen::run(true)),
     ("arrows between the crates", crate::arrows::run),
+    ("plugins have tests and entries", crate::plugins::run),
     ("clippy, warnings denied", || {
         cargo(
             &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],

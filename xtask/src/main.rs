@@ -8,6 +8,7 @@
 mod arrows;
 mod ci;
 mod codegen;
+mod plugins;
 
 use clap::{Parser, Subcommand};
 
@@ -24,6 +25,8 @@ enum Command {
     Ci,
     /// Check who depends on whom.
     Arrows,
+    /// Check that every plugin of the scheduler has tests and an entry in docs/scheduler.md.
+    Plugins,
     /// Generate proto/src/generated from the .proto files.
     Codegen {
         /// Change nothing; fail when what is checked in is not what would be generated.
@@ -36,6 +39,7 @@ fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Ci => ci::run(),
         Command::Arrows => arrows::run(),
+        Command::Plugins => plugins::run(),
         Command::Codegen { check } => codegen::run(check),
     }
 }

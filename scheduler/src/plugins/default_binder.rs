@@ -32,3 +32,23 @@ impl Bind for DefaultBinder {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{class, info};
+
+    #[test]
+    fn the_write_names_the_pod_by_its_uid_and_the_node() {
+        let pod = info("web", &class(&[]));
+        let write = DefaultBinder.bind(&pod, "node-1").unwrap();
+        let Some(Operation::Bind(bind)) = write.operation else {
+            panic!("not a binding");
+        };
+        assert_eq!(
+            (bind.name.as_str(), bind.uid.as_str(), bind.node.as_str()),
+            ("web", "web", "node-1")
+        );
+        assert_eq!(write.cause, pod.revision);
+    }
+}
