@@ -74,11 +74,9 @@ pub(super) async fn play(bench: &Bench, workload: &Workload, limit: u64) -> Resu
         anyhow!("not done after {limit:?}: steps[{at}] has {bound} pods bound; --limit gives it longer")
     })??;
     stage.churning.shutdown().await;
-    let processes = cluster
-        .pids()
-        .into_iter()
-        .map(|(name, pid)| Used::by(name, pid))
-        .collect();
+    let mut pids = cluster.pids();
+    pids.sort_unstable();
+    let processes = pids.into_iter().map(|(name, pid)| Used::by(name, pid)).collect();
     let row = row(workload, &stage.measured, processes)?;
     drop(stage);
     cluster.stop().await?;
