@@ -7,7 +7,9 @@
 
 mod batch;
 mod core;
+mod csi;
 mod custom;
+mod gang;
 mod pod;
 mod service;
 mod storage;

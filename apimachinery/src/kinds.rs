@@ -393,6 +393,53 @@ pub fn all() -> &'static [KindInfo] {
                 CLUSTER,
                 status
             ),
+            row!(
+                storage::v1::CsiDriver,
+                "storage.k8s.io",
+                "v1",
+                "csidrivers",
+                [],
+                [],
+                CLUSTER
+            ),
+            row!(
+                storage::v1::CsiNode,
+                "storage.k8s.io",
+                "v1",
+                "csinodes",
+                [],
+                [],
+                CLUSTER
+            ),
+            row!(
+                storage::v1::CsiStorageCapacity,
+                "storage.k8s.io",
+                "v1",
+                "csistoragecapacities",
+                [],
+                [],
+                NAMESPACED
+            ),
+            row!(
+                storage::v1::VolumeAttachment,
+                "storage.k8s.io",
+                "v1",
+                "volumeattachments",
+                [],
+                [],
+                CLUSTER,
+                status
+            ),
+            row!(
+                proto::gangs::v1alpha1::PodGroup,
+                "scheduling.x-k8s.io",
+                "v1alpha1",
+                "podgroups",
+                ["pg", "pgs"],
+                [],
+                NAMESPACED,
+                status
+            ),
         ];
         for row in &mut rows {
             row.singular = Box::leak(row.kind.to_lowercase().into_boxed_str());
@@ -410,8 +457,16 @@ pub fn by_number(number: u32) -> Option<&'static KindInfo> {
     if number == ANY_CUSTOM.number {
         return Some(&ANY_CUSTOM);
     }
-    // Numbers are dense and start at 1; a test below holds that.
-    all().get((number as usize).checked_sub(1)?)
+    all().get(index(number)?)
+}
+
+/// Where the row of a kind stands among [`all`]. Numbers are dense and start at 1, but for the one that stands for all
+/// custom kinds; a test below holds that.
+pub(crate) fn index(number: u32) -> Option<usize> {
+    let before = 1 + usize::from(number > ANY_CUSTOM.number);
+    (number as usize)
+        .checked_sub(before)
+        .filter(|_| number != ANY_CUSTOM.number)
 }
 
 /// The row of a typed object. Panics for a message that is not stored (Scale, Eviction, Binding).
@@ -480,8 +535,10 @@ mod tests {
     #[test]
     fn numbers_are_dense_so_that_lookup_is_an_index() {
         for (i, info) in all().iter().enumerate() {
-            assert_eq!(info.number as usize, i + 1, "{}", info.kind);
+            assert_eq!(index(info.number), Some(i), "{}", info.kind);
         }
+        assert_eq!(index(0), None);
+        assert_eq!(index(ANY_CUSTOM.number), None);
     }
 
     #[test]

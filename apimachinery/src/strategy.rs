@@ -23,8 +23,8 @@ use bytes::Bytes;
 use proto::Kind;
 use proto::api::core::v1::{Namespace, Node, Pod};
 use proto::api::{apps, autoscaling, batch, coordination, core, discovery, policy, scheduling, storage};
-use proto::apiextensions;
 use proto::meta::v1::{ObjectMeta, Status};
+use proto::{apiextensions, gangs};
 
 /// Which part of an object a write is for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -160,7 +160,7 @@ const fn of<K: Object>() -> Row {
 }
 
 /// Every kind that is stored, in the order of their numbers.
-static ROWS: [Row; 28] = [
+static ROWS: [Row; 33] = [
     of::<core::v1::Pod>(),
     of::<core::v1::Node>(),
     of::<core::v1::Namespace>(),
@@ -189,11 +189,16 @@ static ROWS: [Row; 28] = [
     of::<discovery::v1::EndpointSlice>(),
     of::<storage::v1::StorageClass>(),
     of::<apiextensions::v1::CustomResourceDefinition>(),
+    of::<storage::v1::CsiDriver>(),
+    of::<storage::v1::CsiNode>(),
+    of::<storage::v1::CsiStorageCapacity>(),
+    of::<storage::v1::VolumeAttachment>(),
+    of::<gangs::v1alpha1::PodGroup>(),
 ];
 
 fn row(number: u32) -> Result<&'static Row, Rejection> {
-    let index = (number as usize).wrapping_sub(1);
-    let row = ROWS.get(index).filter(|row| row.number == number);
+    let row = kinds::index(number).and_then(|index| ROWS.get(index));
+    let row = row.filter(|row| row.number == number);
     row.ok_or(Rejection::UnknownKind(number))
 }
 
@@ -254,6 +259,8 @@ objects!(with status:
     policy::v1::PodDisruptionBudget,
     autoscaling::v2::HorizontalPodAutoscaler,
     apiextensions::v1::CustomResourceDefinition,
+    storage::v1::VolumeAttachment,
+    gangs::v1alpha1::PodGroup,
 );
 
 objects!(without status:
@@ -268,6 +275,8 @@ objects!(without status:
     scheduling::v1::PriorityClass,
     discovery::v1::EndpointSlice,
     storage::v1::StorageClass,
+    storage::v1::CsiNode,
+    storage::v1::CsiStorageCapacity,
 );
 
 impl Object for Pod {
@@ -297,6 +306,13 @@ impl Object for Node {
 
     /// A node agent registers its Node with capacity and conditions in one write.
     fn prepare_create(&mut self) {}
+}
+
+impl Object for storage::v1::CsiDriver {
+    /// Upstream counts generations of the one kind that has a spec but no status.
+    fn same_spec(&self, other: &Self) -> bool {
+        self.spec == other.spec
+    }
 }
 
 impl Object for Namespace {

@@ -69,3 +69,6 @@ pub const FOREGROUND_DELETION: &str = "foregroundDeletion";
 pub const ORPHAN: &str = "orphan";
 /// Finalizer in a Namespace's spec, held until the Namespace is empty.
 pub const NAMESPACE_FINALIZER: &str = "kubernetes";
+
+/// The label by which a Pod belongs to a PodGroup of its namespace.
+pub const POD_GROUP: &str = "scheduling.x-k8s.io/pod-group";

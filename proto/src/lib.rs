@@ -19,6 +19,8 @@ mod watch_event;
 
 /// `k8s.io/apiextensions-apiserver/pkg/apis/apiextensions`.
 pub use apiextensions_apiserver::pkg::apis::apiextensions;
+/// `sigs.k8s.io/scheduler-plugins/apis/scheduling`.
+pub use generated::k8s::io::scheduler_plugins::apis::scheduling as gangs;
 pub use generated::k8s::io::{api, apiextensions_apiserver, apimachinery};
 pub use generated::orrery;
 /// The part of etcd's v3 API that storage calls. Not in [`descriptors`]: we do not serve it.

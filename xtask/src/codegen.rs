@@ -119,6 +119,15 @@ fn snake_case(name: &str) -> String {
     out
 }
 
+/// What prost calls a message in Rust: `CsiNode` for `CSINode`.
+fn camel_case(name: &str) -> String {
+    let capitalized = |word: &str| {
+        let (first, rest) = word.split_at(word.len().min(1));
+        first.to_uppercase() + rest
+    };
+    snake_case(name).split('_').map(capitalized).collect()
+}
+
 /// No two of our options may have one number: each would be read as the other too, and nobody would say so.
 fn options_apart(set: &FileDescriptorSet) -> Result<()> {
     let mut found = BTreeMap::new();
@@ -153,7 +162,8 @@ fn kinds(set: &FileDescriptorSet) -> Result<String> {
         let path = path[..path.len() - 1].join("::");
         writeln!(
             out,
-            "kind!(crate::generated::{path}::{name}, {}, {name:?}, {full_name:?});",
+            "kind!(crate::generated::{path}::{}, {}, {name:?}, {full_name:?});",
+            camel_case(name),
             arm.number()
         )?;
     }

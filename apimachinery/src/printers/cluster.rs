@@ -1,4 +1,4 @@
-//! What belongs to the cluster as a whole: Namespaces, Events, PriorityClasses; and any kind without columns of its own.
+//! What belongs to the cluster as a whole: Namespaces, Events, PriorityClasses; pod groups; and any kind without columns of its own.
 
 use super::cell::{AGE, Cell, Column, NAME, WIDE_NAME, row};
 use super::text::age;
@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use prost::DecodeError;
 use proto::api::core::v1::{Event, Namespace, ObjectReference};
 use proto::api::scheduling::v1::PriorityClass;
+use proto::gangs::v1alpha1::PodGroup;
 use proto::{Kind, Object};
 
 pub(super) const ANY: &[Column] = &[NAME, AGE];
@@ -133,5 +134,28 @@ pub(super) fn priority_class(object: &PriorityClass, now: Timestamp) -> Vec<Cell
         object.global_default,
         age(object.meta().creation_timestamp.as_ref(), now),
         object.preemption_policy.clone().unwrap_or_default(),
+    ]
+}
+
+pub(super) const POD_GROUPS: &[Column] = &[
+    NAME,
+    Column::text("Phase", "How far the group has come."),
+    Column::integer("MinMember", "Pods that have to find a place at once."),
+    Column::integer("Running", "Pods that run."),
+    Column::integer("Succeeded", "Pods that have succeeded."),
+    Column::integer("Failed", "Pods that have failed."),
+    AGE,
+];
+
+pub(super) fn pod_group(object: &PodGroup, now: Timestamp) -> Vec<Cell> {
+    let status = object.status.clone().unwrap_or_default();
+    row![
+        object.name(),
+        status.phase,
+        object.spec.as_ref().map_or(0, |spec| spec.min_member),
+        status.running,
+        status.succeeded,
+        status.failed,
+        age(object.meta().creation_timestamp.as_ref(), now),
     ]
 }

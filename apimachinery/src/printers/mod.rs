@@ -9,6 +9,7 @@ mod batch;
 mod cell;
 pub mod cluster;
 mod config;
+mod csi;
 mod custom;
 mod network;
 pub mod node;
@@ -26,9 +27,10 @@ use jiff::Timestamp;
 use prost::DecodeError;
 use proto::api::{
     apps, autoscaling as scaling, batch as jobs, coordination, core, discovery, policy, scheduling,
+    storage as classes,
 };
 use proto::apiextensions::v1::{CustomResourceColumnDefinition, CustomResourceDefinition};
-use proto::{Kind, Object};
+use proto::{Kind, Object, gangs};
 use std::borrow::Cow;
 
 /// The columns of a kind, and how an object fills them.
@@ -156,7 +158,12 @@ pub fn layout(number: u32) -> Layout {
         discovery::v1::EndpointSlice => network::ENDPOINT_SLICES, network::endpoint_slice;
         core::v1::PersistentVolume => storage::VOLUMES, storage::volume;
         core::v1::PersistentVolumeClaim => storage::CLAIMS, storage::claim;
-        proto::api::storage::v1::StorageClass => storage::CLASSES, storage::class;
+        classes::v1::StorageClass => storage::CLASSES, storage::class;
+        classes::v1::CsiDriver => csi::DRIVERS, csi::driver;
+        classes::v1::CsiNode => csi::CSI_NODES, csi::csi_node;
+        classes::v1::CsiStorageCapacity => csi::CAPACITIES, csi::storage_capacity;
+        classes::v1::VolumeAttachment => csi::ATTACHMENTS, csi::attachment;
+        gangs::v1alpha1::PodGroup => cluster::POD_GROUPS, cluster::pod_group;
         policy::v1::PodDisruptionBudget => autoscaling::BUDGETS, autoscaling::budget;
         scaling::v2::HorizontalPodAutoscaler => autoscaling::AUTOSCALERS, autoscaling::autoscaler;
         scaling::v1::Scale => autoscaling::SCALES, autoscaling::scale;

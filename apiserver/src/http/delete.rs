@@ -12,7 +12,7 @@ use proto::meta::v1::{DeleteOptions, StatusDetails};
 use proto::orrery::v1::{DeleteCollectionRequest, DeleteRequest};
 
 /// Kinds whose objects are shown when they are gone, as upstream does; of others a Status tells what is gone.
-const SHOWN_WHEN_GONE: [&str; 7] = [
+const SHOWN_WHEN_GONE: [&str; 10] = [
     "Pod",
     "PodTemplate",
     "PersistentVolume",
@@ -20,6 +20,9 @@ const SHOWN_WHEN_GONE: [&str; 7] = [
     "ResourceQuota",
     "ServiceAccount",
     "StorageClass",
+    "CSIDriver",
+    "CSINode",
+    "VolumeAttachment",
 ];
 
 /// DELETE of an object.

@@ -29,6 +29,11 @@ kind!(crate::generated::k8s::io::api::discovery::v1::EndpointSlice, 26, "Endpoin
 kind!(crate::generated::k8s::io::api::storage::v1::StorageClass, 27, "StorageClass", "k8s.io.api.storage.v1.StorageClass");
 kind!(crate::generated::k8s::io::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition, 28, "CustomResourceDefinition", "k8s.io.apiextensions_apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition");
 kind!(crate::generated::orrery::v1::CustomResource, 29, "CustomResource", "orrery.v1.CustomResource");
+kind!(crate::generated::k8s::io::api::storage::v1::CsiDriver, 30, "CSIDriver", "k8s.io.api.storage.v1.CSIDriver");
+kind!(crate::generated::k8s::io::api::storage::v1::CsiNode, 31, "CSINode", "k8s.io.api.storage.v1.CSINode");
+kind!(crate::generated::k8s::io::api::storage::v1::CsiStorageCapacity, 32, "CSIStorageCapacity", "k8s.io.api.storage.v1.CSIStorageCapacity");
+kind!(crate::generated::k8s::io::api::storage::v1::VolumeAttachment, 33, "VolumeAttachment", "k8s.io.api.storage.v1.VolumeAttachment");
+kind!(crate::generated::k8s::io::scheduler_plugins::apis::scheduling::v1alpha1::PodGroup, 34, "PodGroup", "k8s.io.scheduler_plugins.apis.scheduling.v1alpha1.PodGroup");
 kind!(crate::generated::k8s::io::api::autoscaling::v1::Scale, 1000, "Scale", "k8s.io.api.autoscaling.v1.Scale");
 kind!(crate::generated::k8s::io::api::policy::v1::Eviction, 1001, "Eviction", "k8s.io.api.policy.v1.Eviction");
 kind!(crate::generated::k8s::io::api::core::v1::Binding, 1002, "Binding", "k8s.io.api.core.v1.Binding");

@@ -104,6 +104,15 @@ pub mod k8s {
                 }
             }
         }
+        pub mod scheduler_plugins {
+            pub mod apis {
+                pub mod scheduling {
+                    pub mod v1alpha1 {
+                        include!("k8s.io.scheduler_plugins.apis.scheduling.v1alpha1.rs");
+                    }
+                }
+            }
+        }
     }
 }
 pub mod mvccpb {

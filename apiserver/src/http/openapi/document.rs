@@ -207,6 +207,7 @@ fn message_of(definition: &str) -> String {
     format!(
         "k8s.io.{}",
         name.replace("apiextensions-apiserver", "apiextensions_apiserver")
+            .replace("scheduler-plugins", "scheduler_plugins")
     )
 }
 

@@ -25,10 +25,11 @@ impl Dialect {
 /// The definition of a message: `io.k8s.api.core.v1.Pod` for `k8s.io.api.core.v1.Pod`.
 pub(super) fn definition(message: &str) -> String {
     let rest = message.strip_prefix("k8s.io.").unwrap_or(message);
-    // Go's package is spelled with a dash, which protobuf does not allow.
+    // Go's packages are spelled with a dash, which protobuf does not allow.
     format!(
         "io.k8s.{}",
         rest.replace("apiextensions_apiserver", "apiextensions-apiserver")
+            .replace("scheduler_plugins", "scheduler-plugins")
     )
 }
 
@@ -47,6 +48,7 @@ pub(super) fn message(kind: Gvk) -> Option<String> {
     };
     let packages = [
         format!("k8s.io.api.{directory}"),
+        format!("k8s.io.scheduler_plugins.apis.{directory}"),
         format!("k8s.io.{directory}_apiserver.pkg.apis.{directory}"),
     ];
     packages
@@ -132,6 +134,12 @@ mod tests {
                 "v1",
                 "StorageClass",
                 "k8s.io.api.storage.v1.StorageClass",
+            ),
+            (
+                "scheduling.x-k8s.io",
+                "v1alpha1",
+                "PodGroup",
+                "k8s.io.scheduler_plugins.apis.scheduling.v1alpha1.PodGroup",
             ),
         ] {
             assert_eq!(message(Gvk { group, version, kind }).as_deref(), Some(expected));
