@@ -17,6 +17,7 @@ use proto::Kind;
 use proto::api::core::v1::Pod;
 use proto::orrery::v1::scheduler_client::SchedulerClient;
 use proto::orrery::v1::{ExplainRequest, ExplainResponse};
+use std::path::PathBuf;
 use tonic::transport::Channel;
 
 pub use what_if::Args as WhatIfArgs;
@@ -53,6 +54,9 @@ pub struct Asking {
     /// The scheduler's address; by default the one that `orrery up` started.
     #[arg(long, env = "ORRERY_SCHEDULER", value_name = "ADDR")]
     scheduler: Option<String>,
+    /// The data directory of the `orrery up` whose scheduler is asked.
+    #[arg(long, env = "ORRERY_DATA_DIR", value_name = "DIR")]
+    data_dir: Option<PathBuf>,
     #[command(flatten)]
     namespace: NamespaceArg,
     #[command(flatten)]
@@ -103,7 +107,7 @@ impl Asking {
 
     async fn scheduler(&self) -> Result<SchedulerClient<Channel>> {
         let started = || {
-            let running = DataDir::new(None).ok()?.read_running().ok()?;
+            let running = DataDir::new(self.data_dir.clone()).ok()?.read_running().ok()?;
             let mut components = running.components.into_iter();
             let scheduler =
                 components.find(|component| component.name == "scheduler" && component.pid.is_some())?;
