@@ -157,7 +157,9 @@ mod tests {
 
     #[test]
     fn every_plugin_wakes_its_pods_for_a_new_node() {
-        for plugin in Plugins::all().filters {
+        // A group waits for Pods, not for nodes.
+        let filters = Plugins::all().filters.into_iter();
+        for plugin in filters.filter(|plugin| plugin.name() != "Coscheduling") {
             assert!(
                 plugin
                     .requeue()

@@ -1,6 +1,7 @@
 //! `pluginConfig`: the arguments of plugins, as upstream names and checks them.
 
 use crate::plugins::balanced_allocation::BalancedAllocation;
+use crate::plugins::coscheduling::Coscheduling;
 use crate::plugins::default_preemption::DefaultPreemption;
 use crate::plugins::inter_pod_affinity::InterPodAffinity;
 use crate::plugins::node_affinity::NodeAffinity;
@@ -14,6 +15,7 @@ use proto::api::core::v1::{Pod, TopologySpreadConstraint};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Every plugin that takes arguments, with them.
 #[derive(Default)]
@@ -23,6 +25,8 @@ pub(super) struct Arguments {
     pub(super) balanced: BalancedAllocation,
     pub(super) affinity: InterPodAffinity,
     pub(super) spreading: SpreadDefaults,
+    /// How long Pods of a group wait for one another.
+    pub(super) permit_waiting: Option<Duration>,
     /// Percentage and absolute number of candidates.
     pub(super) preemption: Option<(u32, u32)>,
 }
@@ -106,6 +110,12 @@ struct PreemptionArgs {
     min_candidate_nodes_absolute: Option<i64>,
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct CoschedulingArgs {
+    permit_waiting_time_seconds: Option<i64>,
+}
+
 impl Arguments {
     /// Takes in one plugin's arguments.
     ///
@@ -145,6 +155,13 @@ impl Arguments {
                     hard_pod_affinity_weight: weight,
                     ignore_preferred_terms_of_existing_pods: args.ignore_preferred_terms_of_existing_pods,
                 };
+            }
+            "Coscheduling" => {
+                let args: CoschedulingArgs = read(args)?;
+                let seconds = args.permit_waiting_time_seconds.map(u64::try_from).transpose();
+                let seconds =
+                    seconds.map_err(|_| anyhow!("permitWaitingTimeSeconds: must not be negative"))?;
+                self.permit_waiting = seconds.map(Duration::from_secs);
             }
             "PodTopologySpread" => self.spreading = spreading(read(args)?)?,
             "DefaultPreemption" => {
@@ -301,6 +318,12 @@ fn spreading(args: SpreadArgs) -> Result<SpreadDefaults> {
 }
 
 impl Arguments {
+    /// The plugin of groups. Its part that filters keeps nothing, so that there may be two.
+    pub(super) fn coscheduling(&self) -> Coscheduling {
+        self.permit_waiting
+            .map_or_else(Coscheduling::default, Coscheduling::new)
+    }
+
     /// The preemption plugin.
     pub(super) fn preemption(&self) -> DefaultPreemption {
         let (percentage, absolute) = self.preemption.unwrap_or((10, 100));

@@ -31,6 +31,7 @@ const fn known(name: &'static str, points: &'static [Point], weight: i64) -> Kno
 pub(super) const KNOWN: &[Known] = &[
     known("SchedulingGates", &[Point::PreEnqueue], 0),
     known("PrioritySort", &[Point::QueueSort], 0),
+    known("Coscheduling", &[Point::Filter, Point::Permit], 0),
     known("NodeUnschedulable", &[Point::Filter], 0),
     known("NodeName", &[Point::Filter], 0),
     known("TaintToleration", &[Point::Filter, Point::Score], 3),

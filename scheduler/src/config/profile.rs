@@ -86,6 +86,9 @@ pub(super) fn plugins(config: &ProfileConfig) -> Result<Plugins> {
                 .scores
                 .extend(plugin.map(|plugin| Weighted { plugin, weight }));
         }
+        if known.name == "Coscheduling" && config.plugins.weight(known, Point::Permit).is_some() {
+            plugins.permits.push(Box::new(arguments.coscheduling()));
+        }
         if known.name == "DefaultPreemption" && config.plugins.weight(known, Point::PostFilter).is_some() {
             plugins.post_filters.push(Box::new(arguments.preemption()));
         }
@@ -97,6 +100,7 @@ fn filter(name: &str, arguments: &Arguments) -> Option<FilterPlugin> {
     let class = |plugin: Box<dyn AnyFilter>| Some(FilterPlugin::Class(plugin));
     let pod = |plugin: Box<dyn AnyPodFilter>| Some(FilterPlugin::Pod(plugin));
     match name {
+        "Coscheduling" => pod(Box::new(arguments.coscheduling())),
         "NodeUnschedulable" => class(Box::new(NodeUnschedulable)),
         "NodeName" => class(Box::new(NodeName)),
         "TaintToleration" => class(Box::new(TaintToleration)),

@@ -27,6 +27,7 @@ fn a_configuration_that_says_nothing_is_upstreams_default() {
     assert_eq!(
         filters,
         [
+            "Coscheduling",
             "NodeUnschedulable",
             "NodeName",
             "TaintToleration",

@@ -195,6 +195,12 @@ impl<'a> Judge<'a> {
         self.of_pod.is_empty()
     }
 
+    /// Whether all nodes are refused at once, and no eviction can help.
+    pub fn is_hopeless(&self) -> bool {
+        let rejected = self.of_class.rejected.iter().chain(&self.of_pod.rejected);
+        { rejected }.any(|(_, rejection)| !rejection.is_resolvable())
+    }
+
     /// A copy of a node, with what is promised to others than `uid` taken.
     pub fn copy(&self, node: &Node, uid: &str) -> Node {
         let mut node = self.of_class.with_nominated(node, uid).into_owned();

@@ -291,6 +291,7 @@ impl Engine {
         let node = spec.map_or("", |spec| spec.node_name.as_str());
         if !node.is_empty() {
             let info = PodInfo::of(pod, revision, &mut self.classes);
+            self.joins(&info, now);
             self.queue.remove(key);
             self.evictions.settled(key);
             self.placed(&info, node, now);
@@ -301,12 +302,14 @@ impl Engine {
         let is_assumed = self.snapshot.pod(key).is_some();
         // While a binding is on its way, only its answer says what becomes of the Pod.
         if !is_assumed && (!is_ours || is_going) {
+            self.snapshot.leaves(key);
             if let Some(queued) = self.queue.remove(key) {
                 self.withdraw(&queued.pod, now);
             }
             return;
         }
         let info = PodInfo::of(pod, revision, &mut self.classes);
+        self.joins(&info, now);
         if !is_assumed && let Some(node) = &info.nominated {
             // Also after a restart, and when another of this name has nominated it.
             self.snapshot.nominate(&info, Some(node));
@@ -336,8 +339,20 @@ impl Engine {
             }
             self.left(key, now);
         }
+        let known = self.queue.get(key).is_some() || self.snapshot.pod(key).is_some();
+        if !known && self.snapshot.leaves(key) {
+            self.permits
+                .ask_again(ClusterEvent::PodGroup.into(), &self.profiles);
+        }
         for preemptor in self.evictions.gone(key) {
             self.queue.activate(&preemptor, now);
+        }
+    }
+
+    /// A Pod is there; its group may be complete now.
+    fn joins(&mut self, info: &PodInfo, now: Instant) {
+        if self.snapshot.joins(info) {
+            self.wake(ClusterEvent::PodGroup.into(), now);
         }
     }
 
@@ -451,8 +466,18 @@ impl Engine {
                     self.withdraw(pod, now);
                     self.reports.extend(report::nominated(pod, ""));
                 }
+                let waited_for = self.lose_places_with(pod);
                 let noted = AttemptResult::Unschedulable(diagnosis.clone(), help.as_str().into());
                 self.note(pod, noted, wall);
+                if waited_for {
+                    // Its group is tried again together, after a while. What the others give back would wake it at once, and it would
+                    // keep a place alone.
+                    let message = format!("{} {help}", diagnosis.message);
+                    self.reports
+                        .extend(report::failed(pod, message.trim_end(), false, wall));
+                    self.queue.fail(&pod.key, now);
+                    return Outcome::Unschedulable;
+                }
                 self.unschedulable(pod, &diagnosis, &help, now, wall)
             }
             PostFiltered::Wait => {

@@ -184,6 +184,19 @@ impl Engine {
         Outcome::Unschedulable
     }
 
+    /// No node takes a Pod: those that wait for it lose their places. Says whether there are any.
+    pub(super) fn lose_places_with(&mut self, pod: &PodInfo) -> bool {
+        let Some(profile) = self.profiles.get_mut(&pod.template.spec.scheduler_name) else {
+            return false;
+        };
+        let permits = profile.plugins.permits.iter_mut();
+        let others: Vec<ObjectKey> = permits.flat_map(|plugin| plugin.unschedulable(pod)).collect();
+        let rejection = Rejection::unschedulable("another pod that it is placed together with finds no node");
+        let any = !others.is_empty();
+        self.reject_all(others, &rejection);
+        any
+    }
+
     /// A Pod that may have waited waits no longer.
     pub(super) fn settle_permit(&mut self, pod: &ObjectKey, bound: bool) {
         let others = self.permits.settled(pod, bound, &mut self.profiles);

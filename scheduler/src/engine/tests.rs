@@ -680,3 +680,80 @@ async fn a_pod_that_is_to_wait_keeps_its_place_until_it_is_let_go_or_has_waited_
     assert!(matches!(world.step(), Some(Outcome::Unschedulable)));
     assert_eq!(world.engine.snapshot().pod_count(), 2);
 }
+
+/// Creates a group, and says how many of its Pods must find a place at once.
+fn group(world: &mut World, name: &str, min_member: i32) {
+    let mut group = proto::gangs::v1alpha1::PodGroup::default();
+    group.spec.get_or_insert_default().min_member = min_member;
+    group.metadata_mut().name = name.into();
+    group.metadata_mut().namespace = "default".into();
+    world.write(&mut group);
+}
+
+fn member(world: &mut World, group: &str, name: &str, cpu: &str) {
+    let mut pod = pod(name, &[("cpu", cpu)]);
+    pod.metadata_mut().uid = name.into();
+    let labels = &mut pod.metadata_mut().labels;
+    labels.insert(crate::snapshot::GROUP_LABEL.into(), group.into());
+    world.set_pod(pod);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_is_placed_whole_when_there_is_room_for_all_of_it_and_not_before() {
+    let mut world = World::new(1);
+    group(&mut world, "gang", 3);
+    world.set_node(api_node("node-1", ROOM));
+    member(&mut world, "gang", "a", "1");
+    member(&mut world, "gang", "b", "1");
+    world.catch_up();
+    assert!(world.decide_all().is_empty(), "one is not there");
+    member(&mut world, "gang", "c", "1");
+    world.catch_up();
+    assert!(world.decide_all().is_empty(), "there is room for two of three");
+    assert_eq!(world.engine.snapshot().pod_count(), 0, "and nobody keeps it");
+    world.set_node(api_node("node-2", ROOM));
+    let mut placed = Vec::new();
+    for _ in 0..4 {
+        world.now += Duration::from_secs(10);
+        world.catch_up();
+        placed.extend(world.decide_all());
+        world.deliver_all();
+    }
+    assert_eq!(placed.len(), 3, "{placed:?}");
+}
+
+proptest! {
+    #[test]
+    fn no_group_is_ever_placed_in_part(
+        sizes in prop::collection::vec((1..4i32, 0..5usize, 0..3usize), 1..4),
+        nodes in 1..4usize,
+        seed: u64,
+    ) {
+        on_a_clock(|| {
+            let mut world = World::new(seed);
+            for node in 0..nodes {
+                world.set_node(api_node(&format!("node-{node}"), ROOM));
+            }
+            for (number, (wanted, members, cpu)) in sizes.iter().enumerate() {
+                group(&mut world, &format!("gang-{number}"), *wanted);
+                for pod in 0..*members {
+                    let cpu = ["500m", "800m", "1500m"][*cpu];
+                    member(&mut world, &format!("gang-{number}"), &format!("{number}-{pod}"), cpu);
+                }
+            }
+            for _ in 0..12 {
+                world.catch_up();
+                world.decide_all();
+                world.deliver_all();
+                world.catch_up();
+                for (number, (wanted, members, _)) in sizes.iter().enumerate() {
+                    let bound = (0..*members).filter(|pod| !world.node_of(&format!("{number}-{pod}")).is_empty());
+                    let bound = bound.count();
+                    assert!(bound == 0 || bound >= *wanted as usize, "gang-{number}: {bound} of {wanted}");
+                }
+                world.assert_no_overcommitment();
+                world.now += Duration::from_secs(11);
+            }
+        });
+    }
+}

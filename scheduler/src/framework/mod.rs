@@ -233,6 +233,12 @@ pub trait Permit: Plugin {
     /// The changes after which it is asked again.
     fn ask_again_on(&self) -> EventSet;
 
+    /// No node takes a Pod. Tells which others lose their places with that.
+    fn unschedulable(&mut self, pod: &PodInfo) -> Vec<ObjectKey> {
+        _ = pod;
+        Vec::new()
+    }
+
     /// A Pod is no longer waiting: it was bound, or has lost its place (`bound` is false). Tells which others lose theirs with it.
     fn settled(&mut self, pod: &ObjectKey, bound: bool) -> Vec<ObjectKey>;
 }

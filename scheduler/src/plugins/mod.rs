@@ -1,6 +1,7 @@
 //! The plugins, a file each. [`crate::registry`] lists them with their weights.
 
 pub mod balanced_allocation;
+pub mod coscheduling;
 pub mod default_binder;
 pub mod default_preemption;
 pub mod image_locality;

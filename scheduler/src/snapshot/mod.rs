@@ -7,6 +7,7 @@
 //! its allocatable is never overcommitted by a binding that is on its way.
 
 mod changes;
+mod groups;
 mod node;
 mod objects;
 mod placed;
@@ -15,6 +16,7 @@ mod topology;
 
 pub use apimachinery::resources::Resources;
 pub use changes::Seen;
+pub use groups::{GROUP_LABEL, GroupKey, group_of};
 pub use node::{Node, Nominated};
 pub use objects::{Kept, Objects};
 pub use placed::{PlacedPod, Placement, PodId};
@@ -58,6 +60,7 @@ pub struct Snapshot {
     objects: Objects,
     budgets_version: u64,
     topology: Topology,
+    groups: groups::Groups,
 }
 
 impl Snapshot {
@@ -143,6 +146,21 @@ impl Snapshot {
             self.topology.owners_changed();
         }
         Ok(changed.events)
+    }
+
+    /// A Pod is there, with a node or without. Says whether a group has a new member, or one less.
+    pub fn joins(&mut self, pod: &PodInfo) -> bool {
+        self.groups.joins(&pod.key, group_of(&pod.template))
+    }
+
+    /// A Pod is gone, or has run to its end. Says whether a group has one member less.
+    pub fn leaves(&mut self, pod: &ObjectKey) -> bool {
+        self.groups.leaves(pod)
+    }
+
+    /// The Pods of a group that are there.
+    pub fn members(&self, group: &GroupKey) -> impl Iterator<Item = &ObjectKey> {
+        self.groups.members(group)
     }
 
     /// Changes with the PodDisruptionBudgets.

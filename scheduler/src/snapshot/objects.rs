@@ -13,6 +13,7 @@ use proto::api::core::v1::{
 };
 use proto::api::policy::v1::PodDisruptionBudget;
 use proto::api::storage::v1::StorageClass;
+use proto::gangs::v1alpha1::PodGroup;
 use proto::orrery::v1::WatchTarget;
 use proto::{Kind, Object};
 use std::collections::BTreeMap;
@@ -96,6 +97,8 @@ objects! {
     claims: PersistentVolumeClaim => ClusterEvent::PersistentVolumeClaim.into(),
     /// Volumes may be reached from some nodes only.
     volumes: PersistentVolume => ClusterEvent::PersistentVolume.into(),
+    /// Groups of Pods that are placed together.
+    pod_groups: PodGroup => ClusterEvent::PodGroup.into(),
     /// Classes say when a volume is chosen.
     storage_classes: StorageClass => ClusterEvent::StorageClass.into(),
 }
@@ -173,6 +176,7 @@ macro_rules! selects_nothing {
 }
 
 selects_nothing!(
+    PodGroup,
     PodDisruptionBudget,
     PersistentVolumeClaim,
     PersistentVolume,

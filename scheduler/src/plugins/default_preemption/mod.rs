@@ -100,7 +100,15 @@ impl PostFilter for DefaultPreemption {
         let enough = self.enough(snapshot.node_count());
         let budgets = Budgets::of(snapshot);
         snapshot.know(&pod.template, &plugins.spreading);
-        let by_class = Judge::new(plugins, pod, snapshot).is_by_class();
+        let judge = Judge::new(plugins, pod, snapshot);
+        if judge.is_hopeless() {
+            let nodes = snapshot.node_count();
+            return PostFiltered::Nothing(format!(
+                "preemption: 0/{nodes} nodes are available: {nodes} {NOT_HELPFUL}."
+            ));
+        }
+        let by_class = judge.is_by_class();
+        drop(judge);
         // What Pod plugins say changes with every Pod that comes: not to be kept.
         let mut search = if by_class {
             self.search(pod.class(), snapshot)
