@@ -310,9 +310,8 @@ impl Engine {
         }
         let info = PodInfo::of(pod, revision, &mut self.classes);
         self.joins(&info, now);
-        if !is_assumed && let Some(node) = &info.nominated {
-            // Also after a restart, and when another of this name has nominated it.
-            self.snapshot.nominate(&info, Some(node));
+        if !is_assumed {
+            self.promised(&info, now);
         }
         let newly_gated = self.queue.upsert(info, now);
         if newly_gated
@@ -353,6 +352,23 @@ impl Engine {
     fn joins(&mut self, info: &PodInfo, now: Instant) {
         if self.snapshot.joins(info) {
             self.wake(ClusterEvent::PodGroup.into(), now);
+        }
+    }
+
+    /// What the API says of the room that is made for a Pod counts when it is new: after a restart, or where another has written it.
+    /// Else the engine knows better, whose own word may still be on its way.
+    fn promised(&mut self, info: &PodInfo, now: Instant) {
+        let known = self
+            .queue
+            .get(&info.key)
+            .map(|queued| queued.pod.nominated.clone());
+        if known.as_ref() == Some(&info.nominated) {
+            return;
+        }
+        match &info.nominated {
+            Some(node) => self.snapshot.nominate(info, Some(node)),
+            None if known.is_some() => self.withdraw(info, now),
+            None => {}
         }
     }
 

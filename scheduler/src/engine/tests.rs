@@ -757,3 +757,25 @@ proptest! {
         });
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn room_that_the_api_no_longer_promises_is_free_for_others() {
+    let mut world = World::new(1);
+    world.set_node(api_node("node-1", ROOM));
+    let mut large = pod("large", &[("cpu", "64")]);
+    large.status.get_or_insert_default().nominated_node_name = "node-1".into();
+    large.metadata_mut().uid = "large".into();
+    world.set_pod(large.clone());
+    world.catch_up();
+    assert!(
+        world.engine.snapshot().nomination("large").is_some(),
+        "as after a restart"
+    );
+    large.status.get_or_insert_default().nominated_node_name.clear();
+    world.set_pod(large);
+    world.catch_up();
+    assert!(world.engine.snapshot().nomination("large").is_none());
+    world.create("small", &[("cpu", "1")]);
+    world.catch_up();
+    assert_eq!(world.decide_all(), ["small node-1"]);
+}
