@@ -25,5 +25,6 @@ pub mod status;
 pub mod strategy;
 pub mod tolerations;
 pub mod validation;
+pub mod volumes;
 pub mod well_known;
 pub mod wire;

@@ -31,6 +31,19 @@ pub const POD_DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost"
 /// Annotation of a Pod template: when `rollout restart` was asked for.
 pub const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";
 
+/// Annotation of a claim: it has its volume, for good.
+pub const BIND_COMPLETED: &str = "pv.kubernetes.io/bind-completed";
+/// Annotation of a claim or a volume: the cluster has chosen the other, not a person.
+pub const BOUND_BY_CONTROLLER: &str = "pv.kubernetes.io/bound-by-controller";
+/// Annotation of a volume: who has made it.
+pub const PROVISIONED_BY: &str = "pv.kubernetes.io/provisioned-by";
+/// Annotation of a claim: the node of the Pod that its volume is made for.
+pub const SELECTED_NODE: &str = "volume.kubernetes.io/selected-node";
+/// Annotation of a claim or a volume: its class, where it goes before the field.
+pub const STORAGE_CLASS: &str = "volume.beta.kubernetes.io/storage-class";
+/// Annotation of a StorageClass: claims that name none have this one.
+pub const DEFAULT_STORAGE_CLASS: &str = "storageclass.kubernetes.io/is-default-class";
+
 /// Taint of a Node whose Ready condition is False.
 pub const TAINT_NOT_READY: &str = "node.kubernetes.io/not-ready";
 /// Taint of a Node that has not been heard of.

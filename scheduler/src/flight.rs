@@ -5,7 +5,7 @@
 //! never given away on a guess.
 
 use crate::engine::{Binding, Found, Preemption};
-use crate::limits::EVICTION_TRIES;
+use crate::limits::{EVICTION_TRIES, WRITE_TRIES};
 use crate::report;
 use client::Error;
 use client::backoff::{Backoff, Policy};
@@ -31,6 +31,8 @@ pub(crate) enum Flown {
     Bindings(Vec<(Binding, Fate)>),
     /// Status writes: nobody waits for them.
     Conditions,
+    /// Writes that Pods wait for; the stream shows what came of them.
+    Writes,
     /// Victims were deleted, but for these.
     Evictions(Vec<ObjectKey>),
 }
@@ -185,4 +187,30 @@ pub(crate) async fn write_conditions(client: Client, operations: Vec<BatchOperat
         }
     }
     Flown::Conditions
+}
+
+/// Writes what Pods wait for, until there is an answer. What is refused the stream explains: the object has changed, or is gone.
+pub(crate) async fn write(client: Client, operations: Vec<BatchOperation>, mut backoff: Backoff) -> Flown {
+    let mut waiting = operations;
+    for _ in 0..WRITE_TRIES {
+        let results = client.batch(waiting.clone()).await;
+        let mut again = Vec::new();
+        for (operation, result) in waiting.into_iter().zip(results) {
+            match result {
+                Ok(_) => {}
+                Err(error) if error.status().is_none() || error.retryable() => again.push(operation),
+                Err(error) => tracing::debug!(%error, "what a pod waits for was not written"),
+            }
+        }
+        waiting = again;
+        if waiting.is_empty() {
+            return Flown::Writes;
+        }
+        client.clock().sleep(backoff.fail()).await;
+    }
+    tracing::warn!(
+        count = waiting.len(),
+        "what pods wait for was not written: they are tried again after their timeout"
+    );
+    Flown::Writes
 }

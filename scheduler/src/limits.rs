@@ -16,6 +16,9 @@ pub(crate) const EVICTIONS_IN_FLIGHT: usize = 2;
 /// How often a batch of evictions is sent before those that wait for it look for other victims.
 pub(crate) const EVICTION_TRIES: u32 = 5;
 
+/// How often a write that a Pod waits for is sent while there is no answer.
+pub(crate) const WRITE_TRIES: u32 = 20;
+
 /// How many changes are taken in before the next decisions, so that a storm of them does not stop scheduling.
 pub(crate) const CHANGES_A_TURN: usize = 4096;
 

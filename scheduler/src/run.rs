@@ -37,6 +37,9 @@ pub(crate) struct Loop {
     sent: u64,
     conditions: Vec<BatchOperation>,
     conditions_in_flight: bool,
+    /// Bounded by the Pods that wait for them.
+    writes: Vec<BatchOperation>,
+    writes_in_flight: bool,
     /// Never dropped: there are no more than the Pods that wait for them have.
     evictions: Vec<Eviction>,
     evictions_in_flight: usize,
@@ -54,6 +57,8 @@ impl Loop {
             sent: 0,
             conditions: Vec::new(),
             conditions_in_flight: false,
+            writes: Vec::new(),
+            writes_in_flight: false,
             evictions: Vec::new(),
             evictions_in_flight: 0,
             engine,
@@ -157,6 +162,7 @@ impl Loop {
     fn land(&mut self, flown: Flown) {
         match flown {
             Flown::Conditions => self.conditions_in_flight = false,
+            Flown::Writes => self.writes_in_flight = false,
             Flown::Evictions(refused) => {
                 self.evictions_in_flight -= 1;
                 for victim in refused {
@@ -198,8 +204,7 @@ impl Loop {
                     self.conditions.push(operation);
                 }
                 Report::Condition(_) => tracing::debug!("a pod's condition is dropped"),
-                // Bounded by the pods that wait for it.
-                Report::Write(operation) => self.conditions.push(operation),
+                Report::Write(operation) => self.writes.push(operation),
             }
         }
         while self.evictions_in_flight < EVICTIONS_IN_FLIGHT && !self.evictions.is_empty() {
@@ -210,6 +215,15 @@ impl Loop {
             let backoff = flight::backoff(&self.client, self.sent);
             self.flights
                 .spawn(flight::evict(self.client.clone(), part, backoff));
+        }
+        if !self.writes_in_flight && !self.writes.is_empty() {
+            let count = self.writes.len().min(BINDINGS_A_BATCH);
+            let part: Vec<BatchOperation> = self.writes.drain(..count).collect();
+            self.writes_in_flight = true;
+            self.sent += 1;
+            let backoff = flight::backoff(&self.client, self.sent);
+            self.flights
+                .spawn(flight::write(self.client.clone(), part, backoff));
         }
         if !self.conditions_in_flight && !self.conditions.is_empty() {
             let operations = std::mem::take(&mut self.conditions);

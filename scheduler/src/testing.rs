@@ -3,9 +3,15 @@
 use crate::framework::{AnyFilter, AnyPodFilter, AnyPodScore, AnyScore, Bounds, PreFiltered, Rejection};
 use crate::pod::{Classes, PodClass, PodInfo, PodTemplate, TemplateId};
 use crate::snapshot::{Node, Placement, Slot, Snapshot, SpreadDefaults};
+use apimachinery::well_known::BIND_COMPLETED;
 use client::ObjectKey;
-use proto::Kind;
-use proto::api::core::v1::{self as core, Container, Pod, PodSpec, ResourceRequirements, Taint, Toleration};
+use proto::api::core::v1::{
+    self as core, Container, CsiPersistentVolumeSource, PersistentVolume, PersistentVolumeClaim,
+    PersistentVolumeClaimVolumeSource, Pod, PodSpec, ResourceRequirements, Taint, Toleration, Volume,
+    VolumeSource,
+};
+use proto::api::storage::v1::{CsiNode, CsiNodeDriver, StorageClass, VolumeNodeResources};
+use proto::{Kind, Object};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -258,4 +264,96 @@ pub(crate) fn fresh(pod: &Pod) -> PodInfo {
         template: Arc::new(template),
         ..info
     }
+}
+
+/// Tells the snapshot of an object.
+pub(crate) fn tell<K: Kind>(snapshot: &mut Snapshot, object: &K) {
+    let told = snapshot.set_object(&ObjectKey::of(object), Some(&Object::encode_from(object)));
+    told.expect("the object decodes");
+}
+
+/// A Pod that uses claims.
+pub(crate) fn mounting(name: &str, claims: &[&str]) -> Pod {
+    let mut pod = pod(name, &[]);
+    let volumes = claims.iter().map(|claim| Volume {
+        name: (*claim).into(),
+        volume_source: Some(VolumeSource {
+            persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource {
+                claim_name: (*claim).into(),
+                read_only: false,
+            }),
+            ..VolumeSource::default()
+        }),
+    });
+    pod.spec.get_or_insert_default().volumes = volumes.collect();
+    pod
+}
+
+fn gibibyte() -> BTreeMap<String, proto::Quantity> {
+    quantities(&[("storage", "1Gi")])
+}
+
+/// A claim for 1Gi, in the namespace `default`, whose UID is its name; bound, if it has a volume.
+pub(crate) fn claim(name: &str, volume: &str) -> PersistentVolumeClaim {
+    let mut claim = PersistentVolumeClaim::default();
+    let meta = claim.metadata_mut();
+    (meta.namespace, meta.name, meta.uid) = ("default".into(), name.into(), name.into());
+    if !volume.is_empty() {
+        meta.annotations.insert(BIND_COMPLETED.into(), "yes".into());
+    }
+    let spec = claim.spec.get_or_insert_default();
+    spec.access_modes = vec!["ReadWriteOnce".into()];
+    spec.volume_name = volume.into();
+    spec.resources.get_or_insert_default().requests = gibibyte();
+    claim
+}
+
+/// A free volume of 1Gi with labels.
+pub(crate) fn volume(name: &str, labels: &str) -> PersistentVolume {
+    let mut volume = PersistentVolume::default();
+    volume.metadata_mut().name = name.into();
+    volume.metadata_mut().labels = pairs(labels);
+    let spec = volume.spec.get_or_insert_default();
+    spec.access_modes = vec!["ReadWriteOnce".into()];
+    spec.capacity = gibibyte();
+    volume.status.get_or_insert_default().phase = "Available".into();
+    volume
+}
+
+/// A volume of a CSI driver, that calls it by its name.
+pub(crate) fn csi_volume(name: &str, driver: &str) -> PersistentVolume {
+    let mut volume = volume(name, "");
+    let source = { volume.spec.get_or_insert_default() }
+        .persistent_volume_source
+        .get_or_insert_default();
+    source.csi = Some(CsiPersistentVolumeSource {
+        driver: driver.into(),
+        volume_handle: name.into(),
+        ..CsiPersistentVolumeSource::default()
+    });
+    volume
+}
+
+/// A node that holds so many volumes of a driver.
+pub(crate) fn csi_node(name: &str, driver: &str, count: i32) -> CsiNode {
+    let mut node = CsiNode::default();
+    node.metadata_mut().name = name.into();
+    let drivers = &mut node.spec.get_or_insert_default().drivers;
+    drivers.push(CsiNodeDriver {
+        name: driver.into(),
+        allocatable: Some(VolumeNodeResources { count: Some(count) }),
+        ..CsiNodeDriver::default()
+    });
+    node
+}
+
+/// A class of volumes.
+pub(crate) fn class_named(name: &str, provisioner: &str, mode: &str) -> StorageClass {
+    let mut class = StorageClass {
+        provisioner: provisioner.into(),
+        volume_binding_mode: Some(mode.into()),
+        ..StorageClass::default()
+    };
+    class.metadata_mut().name = name.into();
+    class
 }

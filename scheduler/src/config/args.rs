@@ -7,6 +7,7 @@ use crate::plugins::inter_pod_affinity::InterPodAffinity;
 use crate::plugins::node_affinity::NodeAffinity;
 use crate::plugins::node_resources_fit::{NodeResourcesFit, ScoringStrategy};
 use crate::plugins::scoring::{ResourceWeight, ShapePoint};
+use crate::plugins::volume_binding::Binder;
 use crate::snapshot::SpreadDefaults;
 use anyhow::{Result, anyhow, bail};
 use apimachinery::json::{self, Unknown};
@@ -27,6 +28,8 @@ pub(super) struct Arguments {
     pub(super) spreading: SpreadDefaults,
     /// How long Pods of a group wait for one another.
     pub(super) permit_waiting: Option<Duration>,
+    /// How long a Pod waits for its volumes.
+    pub(super) bind_timeout: Option<Duration>,
     /// Percentage and absolute number of candidates.
     pub(super) preemption: Option<(u32, u32)>,
 }
@@ -116,6 +119,14 @@ struct CoschedulingArgs {
     permit_waiting_time_seconds: Option<i64>,
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct VolumeArgs {
+    bind_timeout_seconds: Option<i64>,
+    #[serde(default)]
+    shape: Vec<PointArgs>,
+}
+
 impl Arguments {
     /// Takes in one plugin's arguments.
     ///
@@ -162,6 +173,19 @@ impl Arguments {
                 let seconds =
                     seconds.map_err(|_| anyhow!("permitWaitingTimeSeconds: must not be negative"))?;
                 self.permit_waiting = seconds.map(Duration::from_secs);
+            }
+            "VolumeBinding" => {
+                let args: VolumeArgs = read(args)?;
+                if !args.shape.is_empty() {
+                    bail!(
+                        "shape: volumes are not scored, as upstream without its feature StorageCapacityScoring"
+                    );
+                }
+                let seconds = args.bind_timeout_seconds.map(u64::try_from).transpose();
+                let seconds = seconds.map_err(|_| {
+                    anyhow!("bindTimeoutSeconds: invalid BindTimeoutSeconds, should not be a negative value")
+                })?;
+                self.bind_timeout = seconds.map(Duration::from_secs);
             }
             "PodTopologySpread" => self.spreading = spreading(read(args)?)?,
             "DefaultPreemption" => {
@@ -322,6 +346,11 @@ impl Arguments {
     pub(super) fn coscheduling(&self) -> Coscheduling {
         self.permit_waiting
             .map_or_else(Coscheduling::default, Coscheduling::new)
+    }
+
+    /// What waits for the volumes of a Pod.
+    pub(super) fn volume_binder(&self) -> Binder {
+        self.bind_timeout.map_or_else(Binder::default, Binder::new)
     }
 
     /// The preemption plugin.

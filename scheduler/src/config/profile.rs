@@ -2,14 +2,18 @@
 
 use super::args::Arguments;
 use super::points::{KNOWN, PluginsConfig, Point, find, unknown};
-use crate::framework::{AnyFilter, AnyPodFilter, AnyPodScore, AnyScore};
+use crate::framework::{AnyFilter, AnyPodFilter, AnyPodScore, AnyScore, Permit};
 use crate::plugins::default_binder::DefaultBinder;
 use crate::plugins::image_locality::ImageLocality;
 use crate::plugins::node_name::NodeName;
 use crate::plugins::node_ports::NodePorts;
 use crate::plugins::node_unschedulable::NodeUnschedulable;
+use crate::plugins::node_volume_limits::NodeVolumeLimits;
 use crate::plugins::pod_topology_spread::PodTopologySpread;
 use crate::plugins::taint_toleration::TaintToleration;
+use crate::plugins::volume_binding::VolumeBinding;
+use crate::plugins::volume_restrictions::VolumeRestrictions;
+use crate::plugins::volume_zone::VolumeZone;
 use crate::registry::{FilterPlugin, Plugins, ScorePlugin, Weighted};
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
@@ -86,8 +90,11 @@ pub(super) fn plugins(config: &ProfileConfig) -> Result<Plugins> {
                 .scores
                 .extend(plugin.map(|plugin| Weighted { plugin, weight }));
         }
-        if known.name == "Coscheduling" && config.plugins.weight(known, Point::Permit).is_some() {
-            plugins.permits.push(Box::new(arguments.coscheduling()));
+        if config.plugins.weight(known, Point::Permit).is_some() {
+            plugins.permits.extend(permit(known.name, &arguments));
+        }
+        if known.name == "VolumeBinding" && config.plugins.weight(known, Point::Reserve).is_some() {
+            plugins.reserves.push(Box::new(VolumeBinding));
         }
         if known.name == "DefaultPreemption" && config.plugins.weight(known, Point::PostFilter).is_some() {
             plugins.post_filters.push(Box::new(arguments.preemption()));
@@ -107,8 +114,20 @@ fn filter(name: &str, arguments: &Arguments) -> Option<FilterPlugin> {
         "NodeAffinity" => class(Box::new(arguments.node_affinity.clone())),
         "NodePorts" => class(Box::new(NodePorts)),
         "NodeResourcesFit" => class(Box::new(arguments.fit.clone())),
+        "VolumeRestrictions" => pod(Box::new(VolumeRestrictions)),
+        "NodeVolumeLimits" => pod(Box::new(NodeVolumeLimits)),
+        "VolumeBinding" => pod(Box::new(VolumeBinding)),
+        "VolumeZone" => pod(Box::new(VolumeZone)),
         "PodTopologySpread" => pod(Box::new(PodTopologySpread)),
         "InterPodAffinity" => pod(Box::new(arguments.affinity)),
+        _ => None,
+    }
+}
+
+fn permit(name: &str, arguments: &Arguments) -> Option<Box<dyn Permit>> {
+    match name {
+        "Coscheduling" => Some(Box::new(arguments.coscheduling())),
+        "VolumeBinding" => Some(Box::new(arguments.volume_binder())),
         _ => None,
     }
 }

@@ -20,7 +20,7 @@ pub use eviction::Preemption;
 
 use crate::cycle::Cycle;
 use crate::diagnosis::Diagnosis;
-use crate::framework::{Change, Changed, ClusterEvent, EventSet, PostFiltered, Rejection};
+use crate::framework::{Change, Changed, ClusterEvent, PostFiltered, Rejection};
 use crate::pod::{Classes, PodInfo};
 use crate::queue::{BackoffBounds, Place, Queue, Queued};
 use crate::registry::Plugins;
@@ -253,15 +253,10 @@ impl Engine {
         now: Instant,
     ) -> Result<(), DecodeError> {
         let events = self.snapshot.set_object(key, object)?;
-        self.wake(events, now);
-        self.permits.ask_again(events, &self.profiles);
-        Ok(())
-    }
-
-    /// Something has happened that is neither a node's nor a Pod's.
-    fn wake(&mut self, events: EventSet, now: Instant) {
-        let change = Change::new(events, Changed::Other);
+        let change = Change::new(events, Changed::Object(key));
         wake(&mut self.queue, &self.profiles, &self.snapshot, &change, now);
+        self.permits.ask_again(events, key, &self.profiles);
+        Ok(())
     }
 
     /// A Pod is so at a revision.
@@ -341,7 +336,7 @@ impl Engine {
         let known = self.queue.get(key).is_some() || self.snapshot.pod(key).is_some();
         if !known && self.snapshot.leaves(key) {
             self.permits
-                .ask_again(ClusterEvent::PodGroup.into(), &self.profiles);
+                .ask_again(ClusterEvent::PodGroup.into(), key, &self.profiles);
         }
         for preemptor in self.evictions.gone(key) {
             self.queue.activate(&preemptor, now);
@@ -351,7 +346,8 @@ impl Engine {
     /// A Pod is there; its group may be complete now.
     fn joins(&mut self, info: &PodInfo, now: Instant) {
         if self.snapshot.joins(info) {
-            self.wake(ClusterEvent::PodGroup.into(), now);
+            let change = Change::new(ClusterEvent::PodGroup, Changed::Other);
+            wake(&mut self.queue, &self.profiles, &self.snapshot, &change, now);
         }
     }
 

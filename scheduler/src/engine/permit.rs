@@ -14,8 +14,13 @@ use std::sync::Arc;
 struct Held {
     pod: Arc<PodInfo>,
     node: Arc<str>,
+    /// Which of the profile's plugins it waits for.
+    at: usize,
+    /// Since when it waits for that one.
     since: Instant,
     until: Instant,
+    /// Whether people were told that it waits.
+    noted: bool,
 }
 
 /// See the module.
@@ -32,15 +37,20 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    /// Something has happened.
-    pub(super) fn ask_again(&mut self, events: EventSet, profiles: &BTreeMap<String, Profile>) {
-        if self.held.is_empty() {
+    /// An object has changed, or is gone.
+    pub(super) fn ask_again(
+        &mut self,
+        events: EventSet,
+        object: &ObjectKey,
+        profiles: &BTreeMap<String, Profile>,
+    ) {
+        if self.held.is_empty() || events.is_empty() {
             return;
         }
-        let mut permits = profiles.values().flat_map(|profile| &profile.plugins.permits);
-        if permits.any(|plugin| plugin.ask_again_on().intersects(events)) {
-            self.ask.extend(self.held.keys().cloned());
-        }
+        let permits = profiles.values().flat_map(|profile| &profile.plugins.permits);
+        let concerned = permits.flat_map(|plugin| plugin.concerned(events, object));
+        let held = concerned.filter(|key| self.held.contains_key(key));
+        self.ask.extend(held.collect::<Vec<_>>());
     }
 
     fn hold(&mut self, held: Held) {
@@ -95,31 +105,41 @@ impl Engine {
         let held = Held {
             pod,
             node,
+            at: 0,
             since: now,
             until: now,
+            noted: false,
         };
         self.ask(held, now, wall)
     }
 
+    /// Asks the plugins, from the one that the Pod waits for.
     fn ask(&mut self, mut held: Held, now: Instant, wall: Timestamp) -> Outcome {
         let (pod, node) = (held.pod.clone(), held.node.clone());
         let Some(profile) = self.profiles.get_mut(&pod.template.spec.scheduler_name) else {
             return Outcome::Error;
         };
-        let mut until: Option<Instant> = None;
-        for plugin in &mut profile.plugins.permits {
+        for (place, plugin) in profile.plugins.permits.iter_mut().enumerate().skip(held.at) {
+            if place > held.at {
+                (held.at, held.since) = (place, now);
+            }
             match plugin.permit(&pod, &node, &self.snapshot) {
                 Permitted::Allow(others) => {
-                    let waiting = others
-                        .into_iter()
-                        .filter(|key| self.permits.held.contains_key(key));
+                    let waiting = others.into_iter().filter(|key| {
+                        let held = self.permits.held.get(key);
+                        held.is_some_and(|held| held.at == place)
+                    });
                     self.permits.allowed.extend(waiting.collect::<Vec<_>>());
                 }
                 Permitted::Wait { at_most, writes } => {
-                    let deadline = held.since + at_most;
-                    until = Some(until.map_or(deadline, |until| until.min(deadline)));
+                    held.until = held.since + at_most;
                     self.reports
                         .extend(writes.into_iter().map(crate::report::Report::Write));
+                    if !std::mem::replace(&mut held.noted, true) {
+                        self.note(&pod, super::AttemptResult::Waiting(node), wall);
+                    }
+                    self.permits.hold(held);
+                    return Outcome::Waiting;
                 }
                 Permitted::Reject(rejection, others) => {
                     self.reject_all(others, &rejection);
@@ -128,15 +148,7 @@ impl Engine {
                 }
             }
         }
-        match until {
-            None => self.binding(pod, node, now, wall),
-            Some(until) => {
-                held.until = until;
-                self.note(&pod, super::AttemptResult::Waiting(node), wall);
-                self.permits.hold(held);
-                Outcome::Waiting
-            }
-        }
+        self.binding(pod, node, now, wall)
     }
 
     fn reject_all(&mut self, pods: Vec<ObjectKey>, rejection: &Rejection) {
@@ -150,8 +162,9 @@ impl Engine {
     /// A Pod that waits, and is no longer to wait: what became of it. `None` when there is none.
     pub(super) fn permitted(&mut self, now: Instant, wall: Timestamp) -> Option<Outcome> {
         if let Some(key) = self.permits.allowed.first().cloned() {
-            let held = self.permits.take(&key)?;
-            return Some(self.binding(held.pod, held.node, now, wall));
+            let mut held = self.permits.take(&key)?;
+            (held.at, held.since) = (held.at + 1, now);
+            return Some(self.ask(held, now, wall));
         }
         if let Some((key, rejection)) = self.permits.rejected.pop_first() {
             return self.lose_place(&key, &rejection, now, wall);

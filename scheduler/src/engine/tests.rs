@@ -1,7 +1,7 @@
 //! The engine against an API in memory: no overcommitment, no double binding, the same choices for the same seed.
 
 use super::*;
-use crate::framework::{Permit, Permitted, Plugin, PostFilter, Reserve, Room, Victim};
+use crate::framework::{EventSet, Permit, Permitted, Plugin, PostFilter, Reserve, Room, Victim};
 use crate::testing::{Amounts, api_node, pod};
 use apimachinery::meta::get_condition;
 use component_base::clock::Clock;
@@ -649,8 +649,8 @@ impl Permit for Pairs {
         }
     }
 
-    fn ask_again_on(&self) -> EventSet {
-        EventSet::NONE
+    fn concerned(&self, _: EventSet, _: &ObjectKey) -> Vec<ObjectKey> {
+        Vec::new()
     }
 
     fn settled(&mut self, pod: &ObjectKey, _: bool) -> Vec<ObjectKey> {
@@ -778,4 +778,46 @@ async fn room_that_the_api_no_longer_promises_is_free_for_others() {
     world.create("small", &[("cpu", "1")]);
     world.catch_up();
     assert_eq!(world.decide_all(), ["small node-1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_is_bound_once_its_claim_has_the_volume_that_was_chosen() {
+    use crate::testing::{claim, class_named, mounting, volume};
+    let mut world = World::new(1);
+    world.set_node(api_node("node-1", ROOM));
+    let mut class = class_named("slow", "kubernetes.io/no-provisioner", "WaitForFirstConsumer");
+    let mut disk = volume("disk", "");
+    disk.spec.get_or_insert_default().storage_class_name = "slow".into();
+    let mut data = claim("data", "");
+    data.spec.get_or_insert_default().storage_class_name = Some("slow".into());
+    world.write(&mut class);
+    world.write(&mut disk);
+    world.write(&mut data);
+    for name in ["first", "second"] {
+        let mut pod = mounting(name, &["data"]);
+        pod.metadata_mut().uid = name.into();
+        world.set_pod(pod);
+    }
+    world.catch_up();
+    assert!(matches!(world.step(), Some(Outcome::Waiting)));
+    let writes = |engine: &mut Engine| {
+        let reports = engine.take_reports().into_iter();
+        reports
+            .filter(|report| matches!(report, Report::Write(_)))
+            .count()
+    };
+    assert_eq!(writes(&mut world.engine), 1, "the volume is kept for the claim");
+    assert!(
+        matches!(world.step(), Some(Outcome::Waiting)),
+        "another pod of the claim waits with it"
+    );
+    data = claim("data", "disk");
+    world.write(&mut data);
+    world.catch_up();
+    assert_eq!(world.decide_all(), ["first node-1", "second node-1"]);
+    world.deliver_all();
+    world.catch_up();
+    let volumes = world.engine.snapshot().volumes();
+    assert!(volumes.kept_for("disk").is_none(), "the API says so now");
+    assert_eq!(volumes.users(&("default".into(), "data".into())), 2);
 }

@@ -1,6 +1,7 @@
 //! [`ClusterEvent`] and [`Change`]: what can happen that helps a Pod which no node would take.
 
 use crate::snapshot::{Node, PlacedPod};
+use client::ObjectKey;
 
 /// A change of the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -121,6 +122,8 @@ pub enum Changed<'a> {
     Placed(&'a PlacedPod, &'a Node),
     /// A Pod that has left its node, as it was there; and the node, without it.
     Left(&'a PlacedPod, &'a Node),
+    /// Another object, which is so now or is gone.
+    Object(&'a ObjectKey),
     /// Something else.
     Other,
 }

@@ -211,7 +211,7 @@ pub trait Reserve: Plugin {
 /// What Permit says of a Pod that has a place.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Permitted {
-    /// It may be bound, and so may these others that were told to wait.
+    /// It may go on, and so may these others that this plugin told to wait.
     Allow(Vec<ObjectKey>),
     /// It keeps its place and waits, at most so long after it got the place. The writes are sent at once.
     Wait {
@@ -224,14 +224,14 @@ pub enum Permitted {
     Reject(Rejection, Vec<ObjectKey>),
 }
 
-/// Holds a Pod back between Reserve and Bind: upstream's Permit and PreBind.
+/// Holds a Pod back between Reserve and Bind: upstream's Permit and PreBind. Plugins are asked in their order, each once those before
+/// it let the Pod go on.
 pub trait Permit: Plugin {
-    /// Whether the Pod may be bound. Asked once it has its place, and again after each change that is one of
-    /// [`Permit::ask_again_on`].
+    /// Whether the Pod may be bound. Asked once it has its place, and again after each change that concerns it.
     fn permit(&mut self, pod: &PodInfo, node: &str, snapshot: &Snapshot) -> Permitted;
 
-    /// The changes after which it is asked again.
-    fn ask_again_on(&self) -> EventSet;
+    /// Who of those that it holds back is asked about again after a change of `object`.
+    fn concerned(&self, events: EventSet, object: &ObjectKey) -> Vec<ObjectKey>;
 
     /// No node takes a Pod. Tells which others lose their places with that.
     fn unschedulable(&mut self, pod: &PodInfo) -> Vec<ObjectKey> {

@@ -126,8 +126,12 @@ impl Permit for Coscheduling {
         }
     }
 
-    fn ask_again_on(&self) -> EventSet {
-        ClusterEvent::PodGroup.into()
+    fn concerned(&self, events: EventSet, _: &ObjectKey) -> Vec<ObjectKey> {
+        if events.intersects(ClusterEvent::PodGroup.into()) {
+            self.groups.keys().cloned().collect()
+        } else {
+            Vec::new()
+        }
     }
 
     fn settled(&mut self, pod: &ObjectKey, bound: bool) -> Vec<ObjectKey> {

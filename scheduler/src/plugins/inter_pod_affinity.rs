@@ -144,7 +144,7 @@ impl Requeue for InterPodAffinity {
                 // The last one that met an affinity may have left: then the next may be the first of its group.
                 apart(pod) || apart(&left.template) || wants
             }
-            Changed::Node(_) | Changed::Other => true,
+            Changed::Node(_) | Changed::Object(_) | Changed::Other => true,
         }
     }
 }

@@ -101,7 +101,7 @@ impl Requeue for NodeResourcesFit {
                     || asked.ephemeral_storage.min(freed.ephemeral_storage) > 0
                     || extended.any(|name| freed.extended(name) > 0)
             }
-            Changed::Placed(..) | Changed::Other => true,
+            Changed::Placed(..) | Changed::Object(_) | Changed::Other => true,
         }
     }
 }

@@ -212,7 +212,7 @@ impl Requeue for PodTopologySpread {
             Changed::Placed(placed, _) | Changed::Left(placed, _) => {
                 placed.template.namespace == pod.namespace
             }
-            Changed::Node(_) | Changed::Other => true,
+            Changed::Node(_) | Changed::Object(_) | Changed::Other => true,
         }
     }
 }

@@ -13,6 +13,7 @@ mod objects;
 mod placed;
 mod ports;
 mod topology;
+mod volumes;
 
 pub use apimachinery::resources::Resources;
 pub use changes::Seen;
@@ -25,6 +26,7 @@ pub use topology::{
     Carried, Domain, Interest, Matcher, NOWHERE, Places, Role, SpreadDefaults, SpreadInterest, Tally,
     TallyId, Topology,
 };
+pub use volumes::{Chosen, ClaimKey, Handle, Volumes, claims_of, handle};
 
 use crate::framework::{ClusterEvent, EventSet};
 use crate::pod::{PodInfo, PodTemplate};
@@ -61,6 +63,7 @@ pub struct Snapshot {
     budgets_version: u64,
     topology: Topology,
     groups: groups::Groups,
+    volumes: Volumes,
 }
 
 impl Snapshot {
@@ -132,6 +135,21 @@ impl Snapshot {
         &self.topology
     }
 
+    /// Who uses which volumes.
+    pub fn volumes(&self) -> &Volumes {
+        &self.volumes
+    }
+
+    /// Volumes are chosen for a Pod whose node is decided. They are kept for it until the API shows its binding.
+    pub fn choose_volumes(&mut self, pod: &ObjectKey, chosen: Chosen) {
+        self.volumes.choose(pod, chosen);
+    }
+
+    /// A Pod has no need of the volumes that were chosen for it.
+    pub fn give_volumes_back(&mut self, pod: &ObjectKey) {
+        self.volumes.give_back(pod);
+    }
+
     /// Another object is new, or has changed, or is gone. Tells what that may help.
     ///
     /// # Errors
@@ -145,6 +163,7 @@ impl Snapshot {
         if changed.owners {
             self.topology.owners_changed();
         }
+        self.volumes.changed(key, &self.objects);
         Ok(changed.events)
     }
 
@@ -270,6 +289,9 @@ impl Snapshot {
     /// A Pod has a node. When it was placed before, it is moved. Room that was being made for it is no longer.
     pub fn place(&mut self, pod: &PodInfo, node: &str, placement: Placement) {
         self.nominate(pod, None);
+        if placement == Placement::Bound {
+            self.volumes.give_back(&pod.key);
+        }
         let slot = self.slot_of(node);
         if let Some(placed) = self.pods.id(&pod.key).and_then(|id| self.pods.get_mut(id)) {
             let same = placed.slot == slot
@@ -305,6 +327,8 @@ impl Snapshot {
         let held = &mut self.nodes[slot as usize];
         held.add_pod(pod.class());
         self.topology.add(&pod, &self.nodes, &self.objects);
+        self.volumes
+            .add(&pod.template, &pod.key.name, slot, &self.objects);
         let held = &mut self.nodes[slot as usize];
         let id = self.pods.insert(pod);
         held.placed.push(id);
@@ -317,6 +341,8 @@ impl Snapshot {
         let node = &mut self.nodes[placed.slot as usize];
         node.remove_pod(placed.class());
         self.topology.remove(&placed);
+        self.volumes
+            .remove(&placed.template, &placed.key.name, placed.slot);
         if let Some(place) = node.placed.iter().position(|held| *held == id) {
             node.placed.swap_remove(place);
         }

@@ -12,7 +12,7 @@ use proto::api::core::v1::{
     Namespace, PersistentVolume, PersistentVolumeClaim, ReplicationController, Service,
 };
 use proto::api::policy::v1::PodDisruptionBudget;
-use proto::api::storage::v1::StorageClass;
+use proto::api::storage::v1::{CsiDriver, CsiNode, CsiStorageCapacity, StorageClass};
 use proto::gangs::v1alpha1::PodGroup;
 use proto::orrery::v1::WatchTarget;
 use proto::{Kind, Object};
@@ -101,6 +101,12 @@ objects! {
     pod_groups: PodGroup => ClusterEvent::PodGroup.into(),
     /// Classes say when a volume is chosen.
     storage_classes: StorageClass => ClusterEvent::StorageClass.into(),
+    /// How many volumes of a driver a node holds.
+    csi_nodes: CsiNode => ClusterEvent::CsiStorage.into(),
+    /// Drivers say whether they tell how much room they have.
+    csi_drivers: CsiDriver => ClusterEvent::CsiStorage.into(),
+    /// The room of a class, where it can be reached.
+    csi_capacities: CsiStorageCapacity => ClusterEvent::CsiStorage.into(),
 }
 
 impl Objects {
@@ -108,6 +114,11 @@ impl Objects {
     pub fn namespace_labels(&self, name: &str) -> Option<&BTreeMap<String, String>> {
         let namespace = self.namespaces.get(&("".into(), name.into()))?;
         Some(&namespace.meta().labels)
+    }
+
+    /// An object that belongs to no namespace.
+    pub fn global<'a, K>(&self, kept: &'a Kept<K>, name: &str) -> Option<&'a Arc<K>> {
+        kept.get(&("".into(), name.into()))
     }
 
     /// The objects of one kind in a namespace.
@@ -180,5 +191,8 @@ selects_nothing!(
     PodDisruptionBudget,
     PersistentVolumeClaim,
     PersistentVolume,
-    StorageClass
+    StorageClass,
+    CsiNode,
+    CsiDriver,
+    CsiStorageCapacity
 );

@@ -1,0 +1,309 @@
+//! [`Volumes`]: what of volumes the API's objects do not say by themselves: who uses a claim, what is attached to a node, and which volume
+//! or node was chosen for a claim though the API does not show it yet.
+//!
+//! Invariant: a claim counts on the nodes of the placed Pods that name it, as the volume that it is now known to be. A Pod without claims
+//! costs nothing here.
+
+use super::{Objects, Slot};
+use crate::pod::PodTemplate;
+use apimachinery::volumes::{claim_name, class_of_claim, volume_of};
+use client::ObjectKey;
+use proto::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
+use proto::api::storage::v1::{CsiNode, StorageClass};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+/// A claim's namespace and name.
+pub type ClaimKey = (Arc<str>, Arc<str>);
+
+/// A driver, and what it calls a volume.
+pub type Handle = (Arc<str>, Arc<str>);
+
+/// The claims that a Pod names, and whether each is made for it alone.
+pub fn claims_of<'a>(template: &'a PodTemplate, pod: &'a str) -> impl Iterator<Item = (ClaimKey, bool)> + 'a {
+    let volumes = template.spec.volumes.iter();
+    let names = volumes.filter_map(move |volume| claim_name(pod, volume));
+    names.map(|(name, is_own)| ((template.namespace.clone(), name.into()), is_own))
+}
+
+/// What was chosen for a Pod's claims that have no volume yet.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Chosen {
+    /// The Pod's node.
+    pub node: Arc<str>,
+    /// Volumes that there are, by name, each with its claim.
+    pub volumes: Vec<(Arc<str>, ClaimKey)>,
+    /// The claims whose volumes are to be made there.
+    pub to_make: Vec<ClaimKey>,
+}
+
+/// A claim that placed Pods use.
+#[derive(Clone, Debug, Default)]
+struct Used {
+    /// How many Pods, by node.
+    by: BTreeMap<Slot, u32>,
+    handle: Option<Handle>,
+}
+
+/// How many claims are this volume on a node, by driver and handle.
+type Attached = HashMap<Arc<str>, HashMap<Arc<str>, u32>>;
+
+/// See the module.
+#[derive(Clone, Debug, Default)]
+pub struct Volumes {
+    used: HashMap<ClaimKey, Used>,
+    attached: HashMap<Slot, Attached>,
+    /// How many volumes of a driver a node holds, by the node's name.
+    limits: HashMap<Arc<str>, BTreeMap<Arc<str>, usize>>,
+    chosen: HashMap<ObjectKey, Chosen>,
+    /// For which claim a volume was chosen, and for how many Pods.
+    kept: HashMap<Arc<str>, (ClaimKey, u32)>,
+    /// On which node a claim's volume is to be made, and for how many Pods.
+    to_make: HashMap<ClaimKey, (Arc<str>, u32)>,
+}
+
+impl Volumes {
+    /// How many placed Pods use a claim.
+    pub fn users(&self, claim: &ClaimKey) -> u32 {
+        self.used.get(claim).map_or(0, |used| used.by.values().sum())
+    }
+
+    /// How many volumes of a driver are on a node; and whether this one is.
+    pub fn attached(&self, slot: Slot, (driver, handle): &Handle) -> (usize, bool) {
+        let volumes = self.attached.get(&slot).and_then(|node| node.get(driver));
+        volumes.map_or((0, false), |volumes| {
+            (volumes.len(), volumes.contains_key(handle))
+        })
+    }
+
+    /// How many volumes of each driver nodes hold; empty when no node has a limit.
+    pub fn limits(&self) -> &HashMap<Arc<str>, BTreeMap<Arc<str>, usize>> {
+        &self.limits
+    }
+
+    /// The claim that a volume was chosen for.
+    pub fn kept_for(&self, volume: &str) -> Option<&ClaimKey> {
+        self.kept.get(volume).map(|(claim, _)| claim)
+    }
+
+    /// The volumes that were chosen for a claim.
+    pub fn chosen_for<'a>(&'a self, claim: &'a ClaimKey) -> impl Iterator<Item = &'a Arc<str>> + 'a {
+        let kept = self.kept.iter();
+        kept.filter(move |(_, (kept, _))| kept == claim)
+            .map(|(volume, _)| volume)
+    }
+
+    /// The node that a claim's volume is to be made on.
+    pub fn made_on(&self, claim: &ClaimKey) -> Option<&Arc<str>> {
+        self.to_make.get(claim).map(|(node, _)| node)
+    }
+
+    /// What was chosen for a Pod's claims.
+    pub fn chosen(&self, pod: &ObjectKey) -> Option<&Chosen> {
+        self.chosen.get(pod)
+    }
+
+    /// Volumes are chosen for a Pod.
+    pub(super) fn choose(&mut self, pod: &ObjectKey, chosen: Chosen) {
+        self.give_back(pod);
+        for (volume, claim) in &chosen.volumes {
+            let kept = self
+                .kept
+                .entry(volume.clone())
+                .or_insert_with(|| (claim.clone(), 0));
+            kept.1 += 1;
+        }
+        for claim in &chosen.to_make {
+            let made = self
+                .to_make
+                .entry(claim.clone())
+                .or_insert_with(|| (chosen.node.clone(), 0));
+            made.1 += 1;
+        }
+        self.chosen.insert(pod.clone(), chosen);
+    }
+
+    /// What was chosen for a Pod is shown by the API now, or is not to be.
+    pub(super) fn give_back(&mut self, pod: &ObjectKey) {
+        let Some(chosen) = self.chosen.remove(pod) else {
+            return;
+        };
+        for (volume, _) in &chosen.volumes {
+            count_down(&mut self.kept, volume, |(_, pods)| pods);
+        }
+        for claim in &chosen.to_make {
+            count_down(&mut self.to_make, claim, |(_, pods)| pods);
+        }
+    }
+
+    /// A Pod is placed.
+    pub(super) fn add(&mut self, template: &PodTemplate, pod: &str, slot: Slot, objects: &Objects) {
+        for (claim, _) in claims_of(template, pod) {
+            let used = self.used.entry(claim).or_insert_with_key(|claim| Used {
+                handle: handle(objects, claim),
+                by: BTreeMap::new(),
+            });
+            let pods = used.by.entry(slot).or_default();
+            *pods += 1;
+            if *pods == 1
+                && let Some(handle) = &used.handle
+            {
+                attach(&mut self.attached, slot, handle);
+            }
+        }
+    }
+
+    /// A placed Pod is gone.
+    pub(super) fn remove(&mut self, template: &PodTemplate, pod: &str, slot: Slot) {
+        for (claim, _) in claims_of(template, pod) {
+            let Some(used) = self.used.get_mut(&claim) else {
+                continue;
+            };
+            count_down(&mut used.by, &slot, |pods| pods);
+            if !used.by.contains_key(&slot)
+                && let Some(handle) = &used.handle
+            {
+                detach(&mut self.attached, slot, handle);
+            }
+            if used.by.is_empty() {
+                self.used.remove(&claim);
+            }
+        }
+    }
+
+    /// An object has changed or is gone: what is known of the claims that it concerns is worked out anew.
+    pub(super) fn changed(&mut self, key: &ObjectKey, objects: &Objects) {
+        if key.is::<PersistentVolumeClaim>() {
+            self.resolve(&(key.namespace.clone(), key.name.clone()), objects);
+        } else if key.is::<PersistentVolume>() {
+            let volume = objects.global(&objects.volumes, &key.name);
+            let spec = volume.and_then(|volume| volume.spec.as_ref());
+            if let Some(claim) = spec.and_then(|spec| spec.claim_ref.as_ref()) {
+                self.resolve(
+                    &(claim.namespace.as_str().into(), claim.name.as_str().into()),
+                    objects,
+                );
+            }
+        } else if key.is::<StorageClass>() {
+            // Classes hardly ever come or go, and none becomes another.
+            let claims: Vec<ClaimKey> = self.used.keys().cloned().collect();
+            for claim in claims {
+                self.resolve(&claim, objects);
+            }
+        } else if key.is::<CsiNode>() {
+            let node = objects.global(&objects.csi_nodes, &key.name);
+            let limits = node.map(|node| limits(node)).unwrap_or_default();
+            if limits.is_empty() {
+                self.limits.remove(&key.name);
+            } else {
+                self.limits.insert(key.name.clone(), limits);
+            }
+        }
+    }
+
+    fn resolve(&mut self, claim: &ClaimKey, objects: &Objects) {
+        let Some(used) = self.used.get_mut(claim) else {
+            return;
+        };
+        let now = handle(objects, claim);
+        let before = std::mem::replace(&mut used.handle, now.clone());
+        if before == now {
+            return;
+        }
+        for slot in used.by.keys() {
+            if let Some(handle) = &before {
+                detach(&mut self.attached, *slot, handle);
+            }
+            if let Some(handle) = &now {
+                attach(&mut self.attached, *slot, handle);
+            }
+        }
+    }
+}
+
+/// Takes one from a count that goes at zero.
+fn count_down<K, V>(counts: &mut impl Counts<K, V>, key: &K, count: fn(&mut V) -> &mut u32) {
+    if let Some(value) = counts.value(key) {
+        let count = count(value);
+        *count -= 1;
+        if *count == 0 {
+            counts.drop_key(key);
+        }
+    }
+}
+
+/// A map of counts.
+trait Counts<K, V> {
+    fn value(&mut self, key: &K) -> Option<&mut V>;
+    fn drop_key(&mut self, key: &K);
+}
+
+impl<K: std::hash::Hash + Eq, V> Counts<K, V> for HashMap<K, V> {
+    fn value(&mut self, key: &K) -> Option<&mut V> {
+        self.get_mut(key)
+    }
+
+    fn drop_key(&mut self, key: &K) {
+        self.remove(key);
+    }
+}
+
+impl<K: Ord, V> Counts<K, V> for BTreeMap<K, V> {
+    fn value(&mut self, key: &K) -> Option<&mut V> {
+        self.get_mut(key)
+    }
+
+    fn drop_key(&mut self, key: &K) {
+        self.remove(key);
+    }
+}
+
+fn attach(attached: &mut HashMap<Slot, Attached>, slot: Slot, (driver, handle): &Handle) {
+    let node = attached.entry(slot).or_default();
+    let volumes = node.entry(driver.clone()).or_default();
+    *volumes.entry(handle.clone()).or_default() += 1;
+}
+
+fn detach(attached: &mut HashMap<Slot, Attached>, slot: Slot, (driver, handle): &Handle) {
+    let Some(node) = attached.get_mut(&slot) else {
+        return;
+    };
+    if let Some(volumes) = node.get_mut(driver) {
+        count_down(volumes, handle, |claims| claims);
+        if volumes.is_empty() {
+            node.remove(driver);
+        }
+    }
+    if node.is_empty() {
+        attached.remove(&slot);
+    }
+}
+
+/// The CSI volume that a claim is, or will be: one without a volume counts as one of its class's driver.
+pub fn handle(objects: &Objects, claim: &ClaimKey) -> Option<Handle> {
+    let object = objects.claims.get(claim)?;
+    let volume = objects.global(&objects.volumes, volume_of(object));
+    if let Some(volume) = volume {
+        let source = volume
+            .spec
+            .as_ref()
+            .and_then(|spec| spec.persistent_volume_source.as_ref());
+        let csi = source.and_then(|source| source.csi.as_ref())?;
+        return Some((csi.driver.as_str().into(), csi.volume_handle.as_str().into()));
+    }
+    let class = objects.global(&objects.storage_classes, class_of_claim(object))?;
+    Some((
+        class.provisioner.as_str().into(),
+        format!("{}/{}", claim.0, claim.1).into(),
+    ))
+}
+
+/// How many volumes a node holds, by driver. A driver without a number has no limit.
+fn limits(node: &CsiNode) -> BTreeMap<Arc<str>, usize> {
+    let drivers = node.spec.iter().flat_map(|spec| &spec.drivers);
+    let limits = drivers.filter_map(|driver| {
+        let count = driver.allocatable.as_ref()?.count?;
+        Some((driver.name.as_str().into(), usize::try_from(count).unwrap_or(0)))
+    });
+    limits.collect()
+}
