@@ -2,9 +2,11 @@
 
 use crate::deployment::DeploymentController;
 use crate::disruption::DisruptionController;
+use crate::ephemeral_volume::EphemeralVolumeController;
 use crate::garbage_collector::GarbageCollector;
 use crate::namespace::NamespaceController;
 use crate::node_lifecycle::NodeLifecycleController;
+use crate::persistent_volume::PersistentVolumeController;
 use crate::pod_gc::PodGcController;
 use crate::replicaset::ReplicaSetController;
 use crate::service_account::ServiceAccountController;
@@ -24,5 +26,7 @@ pub fn all(settings: &Settings) -> Vec<Box<dyn Controller>> {
         Box::new(NodeLifecycleController::new(settings)),
         Box::new(TaintEvictionController::new(settings)),
         Box::new(PodGcController::new(settings)),
+        Box::new(PersistentVolumeController::new(settings)),
+        Box::new(EphemeralVolumeController),
     ]
 }

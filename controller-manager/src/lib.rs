@@ -8,11 +8,13 @@ mod claim;
 pub mod controllers;
 mod deployment;
 mod disruption;
+mod ephemeral_volume;
 mod garbage_collector;
 mod namespace;
 mod node_lifecycle;
 mod nodes;
 mod patch;
+mod persistent_volume;
 mod pod_gc;
 mod pods;
 mod projection;
@@ -39,7 +41,7 @@ use tokio::net::TcpListener;
 /// What tells this component from others.
 pub const COMPONENT: Component = Component {
     name: "controller-manager",
-    about: "Runs the controllers: Deployments, ReplicaSets, disruption budgets, garbage collection, namespaces, node lifecycle",
+    about: "Runs the controllers: Deployments, ReplicaSets, disruption budgets, garbage collection, namespaces, node lifecycle, volumes",
     default_listen: "127.0.0.1:7444",
 };
 

@@ -8,7 +8,7 @@ use crate::pods;
 use apimachinery::well_known::POD_DELETION_COST;
 use client::cache::Watch;
 use proto::api::coordination::v1::{Lease, LeaseSpec};
-use proto::api::core::v1::{ContainerStatus, Node, NodeStatus, Pod, PodSpec, PodStatus};
+use proto::api::core::v1::{ContainerStatus, Node, NodeStatus, Pod, PodSpec, PodStatus, Volume};
 use std::collections::BTreeMap;
 
 /// The projections of every kind that has one.
@@ -32,7 +32,14 @@ fn pod(pod: &mut Pod) {
             .collect();
     }
     if let Some(spec) = &mut pod.spec {
+        // A Pod brings a claim of its own with few of its volumes, if any.
+        let is_own = |volume: &Volume| {
+            let source = volume.volume_source.as_ref();
+            source.is_some_and(|source| source.ephemeral.is_some())
+        };
+        spec.volumes.retain(is_own);
         *spec = PodSpec {
+            volumes: std::mem::take(&mut spec.volumes),
             node_name: std::mem::take(&mut spec.node_name),
             tolerations: std::mem::take(&mut spec.tolerations),
             ..PodSpec::default()

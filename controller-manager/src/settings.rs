@@ -44,6 +44,17 @@ pub struct Settings {
         value_name = "NUMBER"
     )]
     pub terminated_pod_gc_threshold: usize,
+
+    /// Whether volumes are made for claims whose StorageClass has a provisioner. They are simulated: nothing is stored.
+    /// Turn it off to test a provisioner of your own
+    #[arg(
+        long,
+        env = "ORRERY_ENABLE_DYNAMIC_PROVISIONING",
+        default_value_t = true,
+        action = clap::ArgAction::Set,
+        value_name = "BOOL"
+    )]
+    pub enable_dynamic_provisioning: bool,
 }
 
 impl Settings {
@@ -64,6 +75,7 @@ impl Default for Settings {
             node_eviction_rate: 0.1,
             unhealthy_zone_threshold: 0.55,
             terminated_pod_gc_threshold: 12_500,
+            enable_dynamic_provisioning: true,
         }
     }
 }

@@ -40,11 +40,7 @@ pub(super) const KNOWN: &[Known] = &[
     known("NodeResourcesFit", &[Point::Filter, Point::Score], 1),
     known("VolumeRestrictions", &[Point::Filter], 0),
     known("NodeVolumeLimits", &[Point::Filter], 0),
-    known(
-        "VolumeBinding",
-        &[Point::Filter, Point::Reserve, Point::Permit],
-        0,
-    ),
+    known("VolumeBinding", VOLUME_BINDING, 0),
     known("VolumeZone", &[Point::Filter], 0),
     known("PodTopologySpread", &[Point::Filter, Point::Score], 2),
     known("InterPodAffinity", &[Point::Filter, Point::Score], 2),
@@ -53,6 +49,8 @@ pub(super) const KNOWN: &[Known] = &[
     known("ImageLocality", &[Point::Score], 1),
     known("DefaultBinder", &[Point::Bind], 0),
 ];
+
+const VOLUME_BINDING: &[Point] = &[Point::Filter, Point::Reserve, Point::Permit];
 
 /// Stands for all plugins.
 const ALL: &str = "*";

@@ -182,6 +182,14 @@ fn what_is_wrong_is_told_with_its_place() {
             "shape[0].score: not in valid range [0, 10]",
         ),
         (
+            "profiles:\n- pluginConfig: [{name: VolumeBinding, args: {bindTimeoutSeconds: -1}}]",
+            "bindTimeoutSeconds: invalid BindTimeoutSeconds, should not be a negative value",
+        ),
+        (
+            "profiles:\n- pluginConfig: [{name: VolumeBinding, args: {shape: [{utilization: 0, score: 0}]}}]",
+            "shape: volumes are not scored",
+        ),
+        (
             "percentageOfNodesToScore: 101",
             "percentageOfNodesToScore: not in valid range [0-100]",
         ),

@@ -8,6 +8,7 @@ use crate::pod::{PodClass, PodInfo, PodTemplate, TemplateId};
 use crate::registry::Plugins;
 use crate::snapshot::{Node, Slot, Snapshot};
 use apimachinery::tolerations::tolerated;
+use apimachinery::volumes::claim_name;
 use apimachinery::well_known::PREFER_NO_SCHEDULE;
 use proto::api::core::v1::{Taint, Toleration};
 use proto::orrery::v1::{SuggestedChange, Suggestion};
@@ -105,6 +106,10 @@ fn think(
             "NodePorts" => thought.other_ports(),
             "PodTopologySpread" => thought.relax_spreading(snapshot),
             "InterPodAffinity" => thought.relax_affinity(),
+            // One of them answers for all four.
+            "VolumeRestrictions" | "NodeVolumeLimits" | "VolumeBinding" | "VolumeZone" => {
+                thought.without_volumes(plugin, snapshot);
+            }
             _ => return None,
         }
     }
@@ -292,6 +297,37 @@ impl Thought {
             .filter(|(_, nodes)| **nodes > 0);
         let least = there.map(|(pods, _)| *pods).min()?;
         i32::try_from(here + u32::from(spread.counts_itself) - least).ok()
+    }
+
+    /// Without the volumes that are not everywhere.
+    fn without_volumes(&mut self, plugin: &str, snapshot: &Snapshot) {
+        let volumes = std::mem::take(&mut self.pod.spec.volumes);
+        for volume in volumes {
+            let source = volume.volume_source.as_ref();
+            let is_disk = source.is_some_and(|source| {
+                source.gce_persistent_disk.is_some()
+                    || source.aws_elastic_block_store.is_some()
+                    || source.iscsi.is_some()
+                    || source.rbd.is_some()
+            });
+            match claim_name("POD", &volume) {
+                Some((claim, true)) => {
+                    self.change(plugin, format!("without volume {}, claim {claim}", volume.name));
+                }
+                Some((claim, false)) => {
+                    let key = (self.pod.namespace.clone(), claim.as_str().into());
+                    let is_there = snapshot.objects().claims.contains_key(&key);
+                    let text = if is_there {
+                        format!("without claim {claim}")
+                    } else {
+                        format!("without claim {claim}, which is not there")
+                    };
+                    self.change(plugin, text);
+                }
+                None if is_disk => self.change(plugin, format!("without volume {}", volume.name)),
+                None => self.pod.spec.volumes.push(volume),
+            }
+        }
     }
 
     fn relax_affinity(&mut self) {

@@ -112,7 +112,8 @@ async fn what_would_help_is_told_the_smallest_change_first() {
     let mut picky = pod("picky", &[("cpu", "5"), ("memory", "9Gi")]);
     let spec = picky.spec.get_or_insert_default();
     spec.node_selector = [("disk".to_owned(), "ssd".to_owned())].into();
-    let mut engine = engine(&[pod("large", &[("cpu", "5")]), picky]);
+    let mounting = crate::testing::mounting("mounting", &["data"]);
+    let mut engine = engine(&[pod("large", &[("cpu", "5")]), picky, mounting]);
     let told = ask(&mut engine, "large", 0);
     assert_eq!(
         suggested(&told),
@@ -123,6 +124,11 @@ async fn what_would_help_is_told_the_smallest_change_first() {
         ]
     );
     assert_eq!(told.suggestions[0].changes[0].amount, "1000m");
+    let told = ask(&mut engine, "mounting", 0);
+    assert_eq!(
+        suggested(&told)[0],
+        "node-1: without claim data, which is not there"
+    );
     let told = ask(&mut engine, "picky", 0);
     assert_eq!(
         suggested(&told)[0],

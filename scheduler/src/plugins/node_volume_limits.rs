@@ -163,16 +163,28 @@ mod tests {
     }
 
     #[test]
-    fn what_a_claim_is_counts_from_when_it_is_known() {
-        let mut snapshot = cluster(&[("node", "")]);
-        tell(&mut snapshot, &csi_node("node", DRIVER, 1));
-        put(&mut snapshot, &mounting("held", &["one"]), "node");
-        tell(&mut snapshot, &csi_volume("two", DRIVER));
-        tell(&mut snapshot, &claim("two", "two"));
-        let pod = mounting("pod", &["two"]);
-        assert_eq!(judge_pod(&NodeVolumeLimits, &pod, &mut snapshot)["node"], Ok(()));
-        tell(&mut snapshot, &csi_volume("one", DRIVER));
-        tell(&mut snapshot, &claim("one", "one"));
-        assert!(judge_pod(&NodeVolumeLimits, &pod, &mut snapshot)["node"].is_err());
+    fn what_a_claim_is_counts_from_when_it_is_known_and_as_long_as_it_is_there() {
+        for volume_first in [true, false] {
+            let mut snapshot = cluster(&[("node", "")]);
+            tell(&mut snapshot, &csi_node("node", DRIVER, 1));
+            put(&mut snapshot, &mounting("held", &["one"]), "node");
+            tell(&mut snapshot, &csi_volume("two", DRIVER));
+            tell(&mut snapshot, &claim("two", "two"));
+            let pod = mounting("pod", &["two"]);
+            let fits = |snapshot: &mut Snapshot| judge_pod(&NodeVolumeLimits, &pod, snapshot)["node"].is_ok();
+            assert!(fits(&mut snapshot));
+            // The volume says nothing of a claim: only the claim names it.
+            if volume_first {
+                tell(&mut snapshot, &csi_volume("one", DRIVER));
+                tell(&mut snapshot, &claim("one", "one"));
+            } else {
+                tell(&mut snapshot, &claim("one", "one"));
+                tell(&mut snapshot, &csi_volume("one", DRIVER));
+            }
+            assert!(!fits(&mut snapshot), "volume first: {volume_first}");
+            let volume = client::ObjectKey::of(&csi_volume("one", DRIVER));
+            snapshot.set_object(&volume, None).unwrap();
+            assert!(fits(&mut snapshot));
+        }
     }
 }

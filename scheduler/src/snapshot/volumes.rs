@@ -10,7 +10,7 @@ use apimachinery::volumes::{claim_name, class_of_claim, volume_of};
 use client::ObjectKey;
 use proto::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
 use proto::api::storage::v1::{CsiNode, StorageClass};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// A claim's namespace and name.
@@ -42,6 +42,8 @@ pub struct Chosen {
 struct Used {
     /// How many Pods, by node.
     by: BTreeMap<Slot, u32>,
+    /// The volume that it names, which may not be there; empty for none.
+    volume: Arc<str>,
     handle: Option<Handle>,
 }
 
@@ -52,6 +54,8 @@ type Attached = HashMap<Arc<str>, HashMap<Arc<str>, u32>>;
 #[derive(Clone, Debug, Default)]
 pub struct Volumes {
     used: HashMap<ClaimKey, Used>,
+    /// The used claims that name a volume.
+    by_volume: HashMap<Arc<str>, BTreeSet<ClaimKey>>,
     attached: HashMap<Slot, Attached>,
     /// How many volumes of a driver a node holds, by the node's name.
     limits: HashMap<Arc<str>, BTreeMap<Arc<str>, usize>>,
@@ -139,10 +143,13 @@ impl Volumes {
     /// A Pod is placed.
     pub(super) fn add(&mut self, template: &PodTemplate, pod: &str, slot: Slot, objects: &Objects) {
         for (claim, _) in claims_of(template, pod) {
-            let used = self.used.entry(claim).or_insert_with_key(|claim| Used {
-                handle: handle(objects, claim),
-                by: BTreeMap::new(),
-            });
+            if !self.used.contains_key(&claim) {
+                self.used.insert(claim.clone(), Used::default());
+                self.resolve(&claim, objects);
+            }
+            let Some(used) = self.used.get_mut(&claim) else {
+                continue;
+            };
             let pods = used.by.entry(slot).or_default();
             *pods += 1;
             if *pods == 1
@@ -166,6 +173,7 @@ impl Volumes {
                 detach(&mut self.attached, slot, handle);
             }
             if used.by.is_empty() {
+                unlink(&mut self.by_volume, &used.volume, &claim);
                 self.used.remove(&claim);
             }
         }
@@ -176,13 +184,9 @@ impl Volumes {
         if key.is::<PersistentVolumeClaim>() {
             self.resolve(&(key.namespace.clone(), key.name.clone()), objects);
         } else if key.is::<PersistentVolume>() {
-            let volume = objects.global(&objects.volumes, &key.name);
-            let spec = volume.and_then(|volume| volume.spec.as_ref());
-            if let Some(claim) = spec.and_then(|spec| spec.claim_ref.as_ref()) {
-                self.resolve(
-                    &(claim.namespace.as_str().into(), claim.name.as_str().into()),
-                    objects,
-                );
+            let claims = self.by_volume.get(&key.name).cloned();
+            for claim in claims.into_iter().flatten() {
+                self.resolve(&claim, objects);
             }
         } else if key.is::<StorageClass>() {
             // Classes hardly ever come or go, and none becomes another.
@@ -205,6 +209,14 @@ impl Volumes {
         let Some(used) = self.used.get_mut(claim) else {
             return;
         };
+        let object = objects.claims.get(claim);
+        let volume = object.map_or("", |object| volume_of(object));
+        if *used.volume != *volume {
+            unlink(&mut self.by_volume, &used.volume, claim);
+            used.volume = volume.into();
+            let claims = self.by_volume.entry(used.volume.clone()).or_default();
+            claims.insert(claim.clone());
+        }
         let now = handle(objects, claim);
         let before = std::mem::replace(&mut used.handle, now.clone());
         if before == now {
@@ -217,6 +229,16 @@ impl Volumes {
             if let Some(handle) = &now {
                 attach(&mut self.attached, *slot, handle);
             }
+        }
+    }
+}
+
+/// A claim no longer names a volume.
+fn unlink(by_volume: &mut HashMap<Arc<str>, BTreeSet<ClaimKey>>, volume: &Arc<str>, claim: &ClaimKey) {
+    if let Some(claims) = by_volume.get_mut(volume) {
+        claims.remove(claim);
+        if claims.is_empty() {
+            by_volume.remove(volume);
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod naive;
 mod random;
+mod volumes;
 
 use client::ObjectKey;
 use component_base::rng::{Rng, Seed};
@@ -84,6 +85,13 @@ fn case(seed: u64) -> usize {
     for service in &world.services {
         tell(&mut kept, service);
     }
+    let storage = &world.storage;
+    tell_all(&mut kept, &storage.classes);
+    tell_all(&mut kept, &storage.volumes);
+    tell_all(&mut kept, &storage.claims);
+    tell_all(&mut kept, &storage.nodes);
+    tell_all(&mut kept, &storage.drivers);
+    tell_all(&mut kept, &storage.capacities);
     for node in world.nodes.values() {
         kept.snapshot.set_node(node);
     }
@@ -108,15 +116,33 @@ fn tell<K: Kind>(kept: &mut Kept, object: &K) {
     told.expect("the object decodes");
 }
 
+fn tell_all<K: Kind>(kept: &mut Kept, objects: &BTreeMap<String, K>) {
+    for object in objects.values() {
+        tell(kept, object);
+    }
+}
+
 fn place(kept: &mut Kept, pod: &Pod) {
     let info = PodInfo::of(pod, 1, &mut kept.classes);
     let node = &pod.spec.as_ref().expect("every pod here has a spec").node_name;
     kept.snapshot.place(&info, node, Placement::Bound);
 }
 
-/// A node or a Pod comes, changes or goes.
+/// A node, a Pod, a claim or a volume comes, changes or goes.
 fn change_one(draw: &mut Draw<'_>, world: &mut World, kept: &mut Kept, change: usize) {
-    match draw.below(5) {
+    match draw.below(7) {
+        5 => {
+            let claim = draw.claim();
+            tell(kept, &claim);
+            let name = format!("{}/{}", claim.namespace(), claim.name());
+            world.storage.claims.insert(name, claim);
+        }
+        6 => {
+            let number = draw.below(5);
+            let volume = draw.volume(number);
+            tell(kept, &volume);
+            world.storage.volumes.insert(volume.name().into(), volume);
+        }
         0 => {
             let number = draw.below(7);
             let node: Node = draw.node(number);

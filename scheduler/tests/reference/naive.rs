@@ -1,6 +1,7 @@
 //! Every plugin once more, from the API's objects alone: each question is answered by a look at every Pod on every node. Nothing is kept,
 //! nothing is shared with the scheduler but how selectors and quantities are read.
 
+use super::volumes::Storage;
 use apimachinery::quantity::Quantity;
 use apimachinery::resources::{is_sidecar, pod_requests};
 use apimachinery::selector::{LabelSelector, node_matches, node_matches_term};
@@ -24,6 +25,7 @@ pub(crate) struct World {
     /// Labels by name.
     pub(crate) namespaces: BTreeMap<String, Labels>,
     pub(crate) services: Vec<Service>,
+    pub(crate) storage: Storage,
 }
 
 const HOSTNAME: &str = "kubernetes.io/hostname";
@@ -75,7 +77,7 @@ fn filled(pod: &Pod, name: &str) -> i64 {
 }
 
 impl World {
-    fn on<'a>(&'a self, node: &'a Node) -> impl Iterator<Item = &'a Pod> {
+    pub(crate) fn on<'a>(&'a self, node: &'a Node) -> impl Iterator<Item = &'a Pod> {
         self.pods
             .values()
             .filter(|pod| spec(pod).node_name == node.name())
@@ -89,16 +91,29 @@ impl World {
 
     /// The first plugin that refuses the node.
     pub(crate) fn filter(&self, pod: &Pod, node: &Node) -> Option<&'static str> {
-        let all: [(&'static str, bool); 7] = [
+        // What a plugin says of the Pod alone comes before what those that look at other Pods say of a node.
+        let of_class: [(&'static str, bool); 5] = [
             ("NodeUnschedulable", self.is_open(pod, node)),
             ("TaintToleration", untolerated(pod, node, false) == 0),
             ("NodeAffinity", selects(spec(pod), node)),
             ("NodePorts", self.ports_are_free(pod, node)),
             ("NodeResourcesFit", self.has_room(pod, node)),
+        ];
+        if let Some((name, _)) = of_class.into_iter().find(|(_, fits)| !fits) {
+            return Some(name);
+        }
+        if let Some(name) = self.refuses_all(pod) {
+            return Some(name);
+        }
+        let of_pod: [(&'static str, bool); 6] = [
+            ("VolumeRestrictions", self.is_unrestricted(pod, node)),
+            ("NodeVolumeLimits", self.holds_volumes(pod, node)),
+            ("VolumeBinding", self.has_volumes(pod, node)),
+            ("VolumeZone", self.is_in_zone(pod, node)),
             ("PodTopologySpread", self.is_even(pod, node)),
             ("InterPodAffinity", self.is_liked(pod, node)),
         ];
-        all.into_iter().find(|(_, fits)| !fits).map(|(name, _)| name)
+        of_pod.into_iter().find(|(_, fits)| !fits).map(|(name, _)| name)
     }
 
     fn is_open(&self, pod: &Pod, node: &Node) -> bool {

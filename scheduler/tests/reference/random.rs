@@ -1,12 +1,19 @@
 //! Random clusters, small and crowded, so that rules often meet.
 
 use super::naive::World;
+use super::volumes::Storage;
 use component_base::rng::Rng;
 use proto::api::core::v1::{
-    Affinity, Container, ContainerImage, ContainerPort, Node, NodeAffinity, NodeSelector,
-    NodeSelectorRequirement, NodeSelectorTerm, Pod, PodAffinity, PodAffinityTerm, PodAntiAffinity, PodSpec,
-    PreferredSchedulingTerm, Service, ServiceSpec, Taint, Toleration, TopologySpreadConstraint,
+    Affinity, AwsElasticBlockStoreVolumeSource, Container, ContainerImage, ContainerPort,
+    CsiPersistentVolumeSource, GcePersistentDiskVolumeSource, Node, NodeAffinity, NodeSelector,
+    NodeSelectorRequirement, NodeSelectorTerm, ObjectReference, PersistentVolume, PersistentVolumeClaim,
+    PersistentVolumeClaimVolumeSource, Pod, PodAffinity, PodAffinityTerm, PodAntiAffinity, PodSpec,
+    PreferredSchedulingTerm, Service, ServiceSpec, Taint, Toleration, TopologySelectorLabelRequirement,
+    TopologySelectorTerm, TopologySpreadConstraint, Volume, VolumeNodeAffinity, VolumeSource,
     WeightedPodAffinityTerm,
+};
+use proto::api::storage::v1::{
+    CsiDriver, CsiNode, CsiNodeDriver, CsiStorageCapacity, StorageClass, VolumeNodeResources,
 };
 use proto::meta::v1::{LabelSelector, LabelSelectorRequirement};
 use proto::{Kind, Quantity};
@@ -16,6 +23,9 @@ use std::collections::BTreeMap;
 const ZONE: &str = "topology.kubernetes.io/zone";
 const HOSTNAME: &str = "kubernetes.io/hostname";
 const NAMESPACES: [&str; 2] = ["red", "blue"];
+const CLAIMS: [&str; 3] = ["data", "logs", "scratch"];
+/// Who makes volumes.
+const MAKER: &str = "disk.example.com";
 
 /// Draws.
 pub(crate) struct Draw<'a>(pub(crate) &'a mut Rng);
@@ -236,6 +246,220 @@ impl Draw<'_> {
         container
     }
 
+    fn gibibytes(&mut self) -> BTreeMap<String, Quantity> {
+        BTreeMap::from([("storage".to_owned(), self.quantity(&["1Gi", "2Gi"]))])
+    }
+
+    pub(crate) fn volume(&mut self, number: usize) -> PersistentVolume {
+        let name = format!("volume-{number}");
+        let mut volume = PersistentVolume::default();
+        volume.metadata_mut().name.clone_from(&name);
+        if self.once_in(4) {
+            let zones = self.of(&["a", "b", "a__b"]);
+            volume.metadata_mut().labels.insert(ZONE.into(), zones.into());
+        }
+        let spec = volume.spec.get_or_insert_default();
+        spec.capacity = self.gibibytes();
+        spec.access_modes = vec!["ReadWriteOnce".into()];
+        if self.once_in(3) {
+            spec.access_modes.push("ReadWriteOncePod".into());
+        }
+        spec.storage_class_name = self.of(&["there", "there", "made", ""]).into();
+        if self.once_in(2) {
+            let source = spec.persistent_volume_source.get_or_insert_default();
+            source.csi = Some(CsiPersistentVolumeSource {
+                driver: self.of(&[MAKER, "other.example.com"]).into(),
+                volume_handle: format!("handle-{}", self.below(3)),
+                ..CsiPersistentVolumeSource::default()
+            });
+        }
+        let confined = match self.below(4) {
+            0 => Some((ZONE, vec![self.of(&["a", "b"]).to_owned()])),
+            1 => Some((HOSTNAME, vec![format!("node-{}", self.below(4)), "node-1".into()])),
+            _ => None,
+        };
+        if let Some((key, values)) = confined {
+            let requirement = NodeSelectorRequirement {
+                key: key.into(),
+                operator: "In".into(),
+                values,
+            };
+            let mut term = NodeSelectorTerm {
+                match_expressions: vec![requirement],
+                ..NodeSelectorTerm::default()
+            };
+            if self.once_in(3) {
+                term.match_expressions.insert(
+                    0,
+                    NodeSelectorRequirement {
+                        key: "disk".into(),
+                        operator: "Exists".into(),
+                        values: vec![],
+                    },
+                );
+            }
+            let terms = if self.once_in(4) {
+                vec![term, self.node_term()]
+            } else {
+                vec![term]
+            };
+            spec.node_affinity = Some(VolumeNodeAffinity {
+                required: Some(NodeSelector {
+                    node_selector_terms: terms,
+                }),
+            });
+        }
+        if self.once_in(4) {
+            spec.claim_ref = Some(ObjectReference {
+                namespace: self.of(&NAMESPACES).into(),
+                name: self.of(&CLAIMS).into(),
+                uid: self.of(&["", "data", "logs", "none"]).into(),
+                ..ObjectReference::default()
+            });
+        }
+        let phase = if self.once_in(8) { "Pending" } else { "Available" };
+        volume.status.get_or_insert_default().phase = phase.into();
+        volume
+    }
+
+    pub(crate) fn claim(&mut self) -> PersistentVolumeClaim {
+        let mut claim = PersistentVolumeClaim::default();
+        let meta = claim.metadata_mut();
+        meta.namespace = self.of(&NAMESPACES).into();
+        meta.name = self.of(&CLAIMS).into();
+        meta.uid = meta.name.clone();
+        let volume = match self.below(5) {
+            0 | 1 => format!("volume-{}", self.below(5)),
+            _ => String::new(),
+        };
+        if !volume.is_empty() && !self.once_in(12) {
+            meta.annotations
+                .insert("pv.kubernetes.io/bind-completed".into(), "yes".into());
+        }
+        if volume.is_empty() && self.once_in(6) {
+            let node = format!("node-{}", self.below(4));
+            meta.annotations
+                .insert("volume.kubernetes.io/selected-node".into(), node);
+        }
+        let spec = claim.spec.get_or_insert_default();
+        spec.volume_name = volume;
+        spec.resources.get_or_insert_default().requests = self.gibibytes();
+        spec.access_modes = vec![
+            self.of(&["ReadWriteOnce", "ReadWriteOnce", "ReadWriteOncePod"])
+                .into(),
+        ];
+        let class = self.of(&["there", "there", "made", "made", "now", "none"]);
+        spec.storage_class_name = Some(class.into());
+        claim
+    }
+
+    fn class(&mut self, name: &str, provisioner: &str, mode: &str) -> StorageClass {
+        let mut class = StorageClass {
+            provisioner: provisioner.into(),
+            volume_binding_mode: Some(mode.into()),
+            ..StorageClass::default()
+        };
+        class.metadata_mut().name = name.into();
+        if self.once_in(4) {
+            class.allowed_topologies.push(TopologySelectorTerm {
+                match_label_expressions: vec![TopologySelectorLabelRequirement {
+                    key: ZONE.into(),
+                    values: vec![self.of(&["a", "b"]).into()],
+                }],
+            });
+        }
+        class
+    }
+
+    fn storage(&mut self) -> Storage {
+        let mut storage = Storage::default();
+        for (name, provisioner, mode) in [
+            ("there", "kubernetes.io/no-provisioner", "WaitForFirstConsumer"),
+            ("made", MAKER, "WaitForFirstConsumer"),
+            ("now", MAKER, "Immediate"),
+        ] {
+            storage
+                .classes
+                .insert(name.into(), self.class(name, provisioner, mode));
+        }
+        for number in 0..self.below(6) {
+            let volume = self.volume(number);
+            storage.volumes.insert(volume.name().into(), volume);
+        }
+        for _ in 0..2 + self.below(6) {
+            let claim = self.claim();
+            storage
+                .claims
+                .insert(format!("{}/{}", claim.namespace(), claim.name()), claim);
+        }
+        for number in 0..self.below(4) {
+            let mut node = CsiNode::default();
+            node.metadata_mut().name = format!("node-{number}");
+            node.spec.get_or_insert_default().drivers.push(CsiNodeDriver {
+                name: MAKER.into(),
+                allocatable: Some(VolumeNodeResources {
+                    count: Some(1 + self.below(2) as i32),
+                }),
+                ..CsiNodeDriver::default()
+            });
+            storage.nodes.insert(node.name().into(), node);
+        }
+        if self.once_in(2) {
+            let mut driver = CsiDriver::default();
+            driver.metadata_mut().name = MAKER.into();
+            driver.spec.get_or_insert_default().storage_capacity = Some(true);
+            storage.drivers.insert(MAKER.into(), driver);
+        }
+        for zone in ["a", "b"] {
+            let mut capacity = CsiStorageCapacity {
+                node_topology: Some(LabelSelector {
+                    match_labels: BTreeMap::from([(ZONE.to_owned(), zone.to_owned())]),
+                    ..LabelSelector::default()
+                }),
+                storage_class_name: "made".into(),
+                capacity: Some(self.quantity(&["500Mi", "1Gi", "5Gi"])),
+                ..CsiStorageCapacity::default()
+            };
+            capacity.metadata_mut().name = zone.into();
+            capacity.metadata_mut().namespace = "drivers".into();
+            storage.capacities.insert(zone.into(), capacity);
+        }
+        storage
+    }
+
+    /// Claims, and disks without any.
+    fn volumes(&mut self) -> Vec<Volume> {
+        self.some(2, |draw| {
+            let mut source = VolumeSource::default();
+            match draw.below(6) {
+                0 => {
+                    source.gce_persistent_disk = Some(GcePersistentDiskVolumeSource {
+                        pd_name: draw.of(&["one", "two"]).into(),
+                        read_only: draw.once_in(2),
+                        ..GcePersistentDiskVolumeSource::default()
+                    });
+                }
+                1 => {
+                    source.aws_elastic_block_store = Some(AwsElasticBlockStoreVolumeSource {
+                        volume_id: draw.of(&["one", "two"]).into(),
+                        read_only: draw.once_in(2),
+                        ..AwsElasticBlockStoreVolumeSource::default()
+                    });
+                }
+                _ => {
+                    source.persistent_volume_claim = Some(PersistentVolumeClaimVolumeSource {
+                        claim_name: draw.of(&CLAIMS).into(),
+                        read_only: false,
+                    });
+                }
+            }
+            Volume {
+                name: "volume".into(),
+                volume_source: Some(source),
+            }
+        })
+    }
+
     /// A Pod without a node.
     pub(crate) fn pod(&mut self, name: &str) -> Pod {
         let mut spec = PodSpec {
@@ -271,6 +495,9 @@ impl Draw<'_> {
             spec.topology_spread_constraints.dedup_by(|a, b| {
                 a.topology_key == b.topology_key && a.when_unsatisfiable == b.when_unsatisfiable
             });
+        }
+        if self.once_in(4) {
+            spec.volumes = self.volumes();
         }
         let mut pod = Pod {
             spec: Some(spec),
@@ -320,6 +547,7 @@ impl Draw<'_> {
             service.metadata_mut().namespace = self.of(&NAMESPACES).into();
             world.services.push(service);
         }
+        world.storage = self.storage();
         let nodes = 1 + self.below(6);
         for number in 0..nodes {
             let node = self.node(number);

@@ -4,7 +4,7 @@
 //! tells its provisioner. The controller does the rest. A write holds only for the object as it was seen; where another was faster, the
 //! Pod loses its place and is tried again.
 
-use super::{OUT_OF_REACH, VolumeBinding};
+use super::OUT_OF_REACH;
 use crate::framework::{ClusterEvent, EventSet, Permit, Permitted, Plugin, Rejection};
 use crate::pod::PodInfo;
 use crate::snapshot::{Chosen, ClaimKey, Snapshot};
@@ -73,7 +73,7 @@ impl Default for Binder {
 
 impl Plugin for Binder {
     fn name(&self) -> &'static str {
-        VolumeBinding.name()
+        "VolumeBinding"
     }
 }
 
