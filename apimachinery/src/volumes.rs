@@ -7,7 +7,9 @@ use crate::quantity::Quantity;
 use crate::selector::{LabelSelector, node_matches};
 use crate::well_known::{BIND_COMPLETED, STORAGE_CLASS};
 use proto::Kind;
-use proto::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Volume};
+use proto::api::core::v1::{
+    PersistentVolume, PersistentVolumeClaim, PersistentVolumeClaimSpec, PersistentVolumeSpec, Volume,
+};
 use proto::api::storage::v1::StorageClass;
 use std::collections::BTreeMap;
 
@@ -97,41 +99,70 @@ pub fn bytes(quantity: Option<&proto::Quantity>) -> i64 {
     quantity.map_or(0, |quantity| quantity.value())
 }
 
-/// How a volume suits a claim, wherever both are.
-pub fn suits(volume: &PersistentVolume, claim: &PersistentVolumeClaim) -> Suits {
-    let (Some(has), Some(asks)) = (&volume.spec, &claim.spec) else {
-        return Suits::No;
-    };
-    let is_kept = has.claim_ref.is_some();
-    let mode = |mode: &Option<String>| mode.as_deref().unwrap_or("Filesystem").to_owned();
-    if is_kept && !belongs(volume, claim)
-        || capacity(volume) < requested(claim)
-        || mode(&has.volume_mode) != mode(&asks.volume_mode)
-        || has.volume_attributes_class_name.as_deref().unwrap_or_default()
-            != asks.volume_attributes_class_name.as_deref().unwrap_or_default()
-        || volume.meta().deletion_timestamp.is_some()
-    {
-        return Suits::No;
+/// What a claim asks of a volume, read once for many volumes.
+#[derive(Debug)]
+pub struct Wish<'a> {
+    claim: &'a PersistentVolumeClaim,
+    class: &'a str,
+    bytes: i64,
+    selector: Option<LabelSelector>,
+}
+
+impl<'a> Wish<'a> {
+    /// Reads a claim.
+    pub fn of(claim: &'a PersistentVolumeClaim) -> Self {
+        let selector = claim.spec.as_ref().and_then(|spec| spec.selector.as_ref());
+        let read = |selector| LabelSelector::from_proto(Some(selector)).unwrap_or(LabelSelector::Nothing);
+        Self {
+            claim,
+            class: class_of_claim(claim),
+            bytes: requested(claim),
+            selector: selector.map(read),
+        }
     }
-    if is_kept {
-        return Suits::Kept;
+
+    /// How a volume suits the claim, wherever both are.
+    pub fn suits(&self, volume: &PersistentVolume) -> Suits {
+        let (Some(has), Some(asks)) = (&volume.spec, &self.claim.spec) else {
+            return Suits::No;
+        };
+        let is_kept = has.claim_ref.is_some();
+        // What tells most volumes apart, and costs least, comes first.
+        let is_open = if is_kept {
+            belongs(volume, self.claim)
+        } else {
+            self.is_free(volume, asks, has)
+        };
+        let mode = |mode: &'_ Option<String>| mode.as_deref() == Some("Block");
+        let attributes = |name: &'_ Option<String>| name.clone().unwrap_or_default();
+        if is_open
+            && volume.meta().deletion_timestamp.is_none()
+            && mode(&has.volume_mode) == mode(&asks.volume_mode)
+            && attributes(&has.volume_attributes_class_name) == attributes(&asks.volume_attributes_class_name)
+            && capacity(volume) >= self.bytes
+        {
+            if is_kept { Suits::Kept } else { Suits::Yes }
+        } else {
+            Suits::No
+        }
     }
-    let selected = asks.selector.as_ref().is_none_or(|selector| {
-        LabelSelector::from_proto(Some(selector))
-            .is_ok_and(|selector| selector.matches_labels(&volume.meta().labels))
-    });
-    let is_free = volume
-        .status
-        .as_ref()
-        .is_some_and(|status| status.phase == "Available");
-    let all_modes = asks
-        .access_modes
-        .iter()
-        .all(|mode| has.access_modes.contains(mode));
-    if is_free && selected && all_modes && class_of_volume(volume) == class_of_claim(claim) {
-        Suits::Yes
-    } else {
-        Suits::No
+
+    fn is_free(
+        &self,
+        volume: &PersistentVolume,
+        asks: &PersistentVolumeClaimSpec,
+        has: &PersistentVolumeSpec,
+    ) -> bool {
+        let status = volume.status.as_ref();
+        status.is_some_and(|status| status.phase == "Available")
+            && class_of_volume(volume) == self.class
+            && asks
+                .access_modes
+                .iter()
+                .all(|mode| has.access_modes.contains(mode))
+            && { &self.selector }
+                .as_ref()
+                .is_none_or(|selector| selector.matches_labels(&volume.meta().labels))
     }
 }
 
@@ -273,7 +304,7 @@ mod tests {
         for (what, change, expected) in cases {
             let (mut volume, mut claim) = (volume(), claim());
             change(&mut volume, &mut claim);
-            assert_eq!(suits(&volume, &claim), expected, "{what}");
+            assert_eq!(Wish::of(&claim).suits(&volume), expected, "{what}");
         }
     }
 

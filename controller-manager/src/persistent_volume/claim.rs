@@ -1,7 +1,7 @@
 //! What is to be done about a claim: the next step to its volume.
 
 use super::provision::{self, Place};
-use apimachinery::volumes::{Suits, belongs, capacity, is_bound, suits, volume_of, waits_for_consumer};
+use apimachinery::volumes::{Suits, Wish, belongs, capacity, is_bound, volume_of, waits_for_consumer};
 use apimachinery::well_known::{BIND_COMPLETED, BOUND_BY_CONTROLLER, SELECTED_NODE, STORAGE_CLASS};
 use client::controller::{Action, EventKind, Plan, reference};
 use proto::Kind;
@@ -36,7 +36,9 @@ pub(super) fn reconcile(observed: &Observed<'_>) -> Plan {
     }
     // Somebody has named a volume.
     match observed.named {
-        Some(volume) if belongs(volume, claim) || is_free(volume) && suits(volume, claim) != Suits::No => {
+        Some(volume)
+            if belongs(volume, claim) || is_free(volume) && Wish::of(claim).suits(volume) != Suits::No =>
+        {
             bind(volume, claim)
         }
         _ => pending(claim),
@@ -98,8 +100,9 @@ fn best<'a>(
     waits: bool,
 ) -> Option<&'a Arc<PersistentVolume>> {
     let mut smallest: Vec<&Arc<PersistentVolume>> = Vec::new();
+    let wish = Wish::of(claim);
     for volume in candidates {
-        match suits(volume, claim) {
+        match wish.suits(volume) {
             Suits::Kept => return Some(volume),
             Suits::Yes if !waits => {
                 let order = smallest.first().map(|held| capacity(volume).cmp(&capacity(held)));

@@ -355,7 +355,7 @@ proptest! {
                 prop_assert_eq!(of[0].name(), volume_of(claim));
                 prop_assert_eq!(volume_is(&world, of[0].name()), format!("Bound {}", claim.name()));
             } else {
-                let served = volumes.iter().any(|volume| apimachinery::volumes::suits(volume, claim) != apimachinery::volumes::Suits::No);
+                let served = volumes.iter().any(|volume| apimachinery::volumes::Wish::of(claim).suits(volume) != apimachinery::volumes::Suits::No);
                 prop_assert!(!served, "{} waits though a volume is free", claim.name());
             }
         }

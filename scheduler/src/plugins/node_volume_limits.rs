@@ -9,7 +9,7 @@ use crate::framework::{
     Change, Changed, ClusterEvent, EventSet, Filter, Plugin, PodPreFilter, PreFiltered, Rejection, Requeue,
 };
 use crate::pod::{PodInfo, PodTemplate};
-use crate::snapshot::{Handle, Node, Snapshot, Volumes, claims_of, handle};
+use crate::snapshot::{Handle, Node, Slot, Snapshot, UNLIMITED, Volumes, claims_of, handle};
 use proto::api::core::v1::PersistentVolumeClaim;
 
 const REASON: &str = "node(s) exceed max volume count";
@@ -18,10 +18,10 @@ const REASON: &str = "node(s) exceed max volume count";
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NodeVolumeLimits;
 
-/// The Pod's volumes, each once, in the order of their drivers.
+/// The Pod's volumes of each driver that has a limit somewhere, with the room of every slot's node.
 #[derive(Debug)]
 pub struct Wanted<'a> {
-    handles: Vec<Handle>,
+    of_drivers: Vec<(Vec<Handle>, &'a [i64])>,
     volumes: &'a Volumes,
 }
 
@@ -56,39 +56,49 @@ impl PodPreFilter for NodeVolumeLimits {
 
     fn pre_filter<'a>(&'a self, pod: &'a PodInfo, snapshot: &'a Snapshot) -> PreFiltered<Wanted<'a>> {
         let volumes = snapshot.volumes();
-        if volumes.limits().is_empty() {
-            return PreFiltered::Skip;
-        }
         let claims = claims_of(&pod.template, &pod.key.name);
         let handles = claims.filter_map(|(claim, _)| handle(snapshot.objects(), &claim));
         let mut handles: Vec<Handle> = handles.collect();
         handles.sort_unstable();
         handles.dedup();
-        if handles.is_empty() {
+        let of_drivers = handles.chunk_by(|a, b| a.0 == b.0);
+        let of_drivers: Vec<_> = of_drivers
+            .filter_map(|of_driver| Some((of_driver.to_vec(), volumes.room(&of_driver[0].0)?)))
+            .collect();
+        if of_drivers.is_empty() {
             PreFiltered::Skip
         } else {
-            PreFiltered::Filter(Wanted { handles, volumes })
+            PreFiltered::Filter(Wanted { of_drivers, volumes })
         }
+    }
+}
+
+impl Wanted<'_> {
+    fn fits(&self, slot: Slot) -> bool {
+        self.of_drivers.iter().all(|(handles, room)| {
+            let room = room.get(slot as usize).copied().unwrap_or(UNLIMITED);
+            let fits = |count: usize| i64::try_from(count).is_ok_and(|count| count <= room);
+            if fits(handles.len()) {
+                return true;
+            }
+            let there = |handle: &&Handle| self.volumes.is_attached(slot, handle);
+            let new = handles.len() - handles.iter().filter(there).count();
+            new == 0 || fits(new)
+        })
     }
 }
 
 impl Filter for Wanted<'_> {
     fn filter(&self, node: &Node) -> Result<(), Rejection> {
-        let Some(limits) = self.volumes.limits().get(&node.name) else {
-            return Ok(());
-        };
-        for of_driver in self.handles.chunk_by(|a, b| a.0 == b.0) {
-            let Some(most) = limits.get(&of_driver[0].0) else {
-                continue;
-            };
-            let (held, _) = self.volumes.attached(node.slot, &of_driver[0]);
-            let is_new = |handle: &&Handle| !self.volumes.attached(node.slot, handle).1;
-            let new = of_driver.iter().filter(is_new).count();
-            if new > 0 && held + new > *most {
-                return Err(Rejection::unschedulable(REASON));
-            }
+        if self.fits(node.slot) {
+            Ok(())
+        } else {
+            Err(Rejection::unschedulable(REASON))
         }
-        Ok(())
+    }
+
+    fn narrow(&self, slots: &mut Vec<Slot>, _: &Snapshot) {
+        slots.retain(|slot| self.fits(*slot));
     }
 }
 

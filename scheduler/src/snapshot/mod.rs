@@ -26,7 +26,7 @@ pub use topology::{
     Carried, Domain, Interest, Matcher, NOWHERE, Places, Role, SpreadDefaults, SpreadInterest, Tally,
     TallyId, Topology,
 };
-pub use volumes::{Chosen, ClaimKey, Handle, Volumes, claims_of, handle};
+pub use volumes::{Chosen, ClaimKey, Handle, UNLIMITED, Volumes, claims_of, handle};
 
 use crate::framework::{ClusterEvent, EventSet};
 use crate::pod::{PodInfo, PodTemplate};
@@ -36,6 +36,7 @@ use placed::PlacedPods;
 use prost::DecodeError;
 use proto::api::core::v1 as core;
 use proto::api::policy::v1::PodDisruptionBudget;
+use proto::api::storage::v1::CsiNode;
 use proto::{Kind, Object};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -164,6 +165,11 @@ impl Snapshot {
             self.topology.owners_changed();
         }
         self.volumes.changed(key, &self.objects);
+        if key.is::<CsiNode>()
+            && let Some(slot) = self.by_name.get(&key.name)
+        {
+            self.volumes.seat(*slot, &key.name);
+        }
         Ok(changed.events)
     }
 
@@ -387,6 +393,7 @@ impl Snapshot {
             self.topology.grow(self.nodes.len());
             (self.nodes.len() - 1) as Slot
         };
+        self.volumes.seat(slot, &name);
         self.by_name.insert(name, slot);
         slot
     }
@@ -397,6 +404,7 @@ impl Snapshot {
         if !node.present && node.pods == 0 && node.nominated.is_empty() {
             self.by_name.remove(&node.name);
             self.free.push(slot);
+            self.volumes.seat(slot, "");
         }
     }
 }

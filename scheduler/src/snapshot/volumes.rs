@@ -6,7 +6,7 @@
 
 use super::{Objects, Slot};
 use crate::pod::PodTemplate;
-use apimachinery::volumes::{claim_name, class_of_claim, volume_of};
+use apimachinery::volumes::{claim_name, class_of_claim, class_of_volume, volume_of};
 use client::ObjectKey;
 use proto::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
 use proto::api::storage::v1::{CsiNode, StorageClass};
@@ -37,6 +37,15 @@ pub struct Chosen {
     pub to_make: Vec<ClaimKey>,
 }
 
+/// What a volume is found by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Home {
+    /// It is kept for a claim of that name.
+    Claim(ClaimKey),
+    /// It is kept for none, and of that class.
+    Class(Arc<str>),
+}
+
 /// A claim that placed Pods use.
 #[derive(Clone, Debug, Default)]
 struct Used {
@@ -46,6 +55,9 @@ struct Used {
     volume: Arc<str>,
     handle: Option<Handle>,
 }
+
+/// The room of a node that has no limit.
+pub const UNLIMITED: i64 = i64::MAX;
 
 /// How many claims are this volume on a node, by driver and handle.
 type Attached = HashMap<Arc<str>, HashMap<Arc<str>, u32>>;
@@ -58,10 +70,16 @@ pub struct Volumes {
     by_volume: HashMap<Arc<str>, BTreeSet<ClaimKey>>,
     attached: HashMap<Slot, Attached>,
     /// How many volumes of a driver a node holds, by the node's name.
-    limits: HashMap<Arc<str>, BTreeMap<Arc<str>, usize>>,
+    limits: HashMap<Arc<str>, BTreeMap<Arc<str>, i64>>,
+    /// How many more volumes of a driver each slot's node holds: for one look at every node and Pod, which is too often for names.
+    room: HashMap<Arc<str>, Vec<i64>>,
     chosen: HashMap<ObjectKey, Chosen>,
     /// For which claim a volume was chosen, and for how many Pods.
     kept: HashMap<Arc<str>, (ClaimKey, u32)>,
+    kept_by_claim: HashMap<ClaimKey, Arc<str>>,
+    /// Every volume by what it is found by, so that a claim need not look at all of them; and where each is.
+    homes: HashMap<Home, BTreeSet<Arc<str>>>,
+    home_of: HashMap<Arc<str>, Home>,
     /// On which node a claim's volume is to be made, and for how many Pods.
     to_make: HashMap<ClaimKey, (Arc<str>, u32)>,
 }
@@ -72,17 +90,33 @@ impl Volumes {
         self.used.get(claim).map_or(0, |used| used.by.values().sum())
     }
 
-    /// How many volumes of a driver are on a node; and whether this one is.
-    pub fn attached(&self, slot: Slot, (driver, handle): &Handle) -> (usize, bool) {
+    /// Whether a volume is on a node.
+    pub fn is_attached(&self, slot: Slot, (driver, handle): &Handle) -> bool {
         let volumes = self.attached.get(&slot).and_then(|node| node.get(driver));
-        volumes.map_or((0, false), |volumes| {
-            (volumes.len(), volumes.contains_key(handle))
-        })
+        volumes.is_some_and(|volumes| volumes.contains_key(handle))
     }
 
-    /// How many volumes of each driver nodes hold; empty when no node has a limit.
-    pub fn limits(&self) -> &HashMap<Arc<str>, BTreeMap<Arc<str>, usize>> {
-        &self.limits
+    /// How many more volumes of a driver each slot's node holds; `None` when no node has a limit. A slot beyond the end has none.
+    pub fn room(&self, driver: &str) -> Option<&[i64]> {
+        self.room.get(driver).map(Vec::as_slice)
+    }
+
+    /// A slot is a node's now, or nobody's (an empty name).
+    pub(super) fn seat(&mut self, slot: Slot, node: &str) {
+        let place = slot as usize;
+        for room in self.room.values_mut() {
+            if let Some(room) = room.get_mut(place) {
+                *room = UNLIMITED;
+            }
+        }
+        for (driver, most) in self.limits.get(node).into_iter().flatten() {
+            let room = self.room.entry(driver.clone()).or_default();
+            if room.len() <= place {
+                room.resize(place + 1, UNLIMITED);
+            }
+            let held = self.attached.get(&slot).and_then(|node| node.get(driver));
+            room[place] = most - held.map_or(0, |volumes| volumes.len() as i64);
+        }
     }
 
     /// The claim that a volume was chosen for.
@@ -90,11 +124,21 @@ impl Volumes {
         self.kept.get(volume).map(|(claim, _)| claim)
     }
 
-    /// The volumes that were chosen for a claim.
-    pub fn chosen_for<'a>(&'a self, claim: &'a ClaimKey) -> impl Iterator<Item = &'a Arc<str>> + 'a {
-        let kept = self.kept.iter();
-        kept.filter(move |(_, (kept, _))| kept == claim)
-            .map(|(volume, _)| volume)
+    /// The volume that was chosen for a claim.
+    pub fn chosen_for(&self, claim: &ClaimKey) -> Option<&Arc<str>> {
+        self.kept_by_claim.get(claim)
+    }
+
+    /// The volumes that the API keeps for a claim of that name.
+    pub fn of_claim(&self, claim: &ClaimKey) -> impl Iterator<Item = &Arc<str>> {
+        let volumes = self.homes.get(&Home::Claim(claim.clone()));
+        volumes.into_iter().flatten()
+    }
+
+    /// The volumes of a class that the API keeps for no claim.
+    pub fn of_class(&self, class: &str) -> impl Iterator<Item = &Arc<str>> {
+        let volumes = self.homes.get(&Home::Class(class.into()));
+        volumes.into_iter().flatten()
     }
 
     /// The node that a claim's volume is to be made on.
@@ -116,6 +160,7 @@ impl Volumes {
                 .entry(volume.clone())
                 .or_insert_with(|| (claim.clone(), 0));
             kept.1 += 1;
+            self.kept_by_claim.insert(claim.clone(), volume.clone());
         }
         for claim in &chosen.to_make {
             let made = self
@@ -132,8 +177,11 @@ impl Volumes {
         let Some(chosen) = self.chosen.remove(pod) else {
             return;
         };
-        for (volume, _) in &chosen.volumes {
+        for (volume, claim) in &chosen.volumes {
             count_down(&mut self.kept, volume, |(_, pods)| pods);
+            if !self.kept.contains_key(volume) {
+                self.kept_by_claim.remove(claim);
+            }
         }
         for claim in &chosen.to_make {
             count_down(&mut self.to_make, claim, |(_, pods)| pods);
@@ -153,9 +201,9 @@ impl Volumes {
             let pods = used.by.entry(slot).or_default();
             *pods += 1;
             if *pods == 1
-                && let Some(handle) = &used.handle
+                && let Some(handle) = used.handle.clone()
             {
-                attach(&mut self.attached, slot, handle);
+                self.attach(slot, &handle);
             }
         }
     }
@@ -167,14 +215,14 @@ impl Volumes {
                 continue;
             };
             count_down(&mut used.by, &slot, |pods| pods);
-            if !used.by.contains_key(&slot)
-                && let Some(handle) = &used.handle
-            {
-                detach(&mut self.attached, slot, handle);
-            }
+            let left = !used.by.contains_key(&slot);
+            let handle = used.handle.clone().filter(|_| left);
             if used.by.is_empty() {
                 unlink(&mut self.by_volume, &used.volume, &claim);
                 self.used.remove(&claim);
+            }
+            if let Some(handle) = handle {
+                self.detach(slot, &handle);
             }
         }
     }
@@ -184,6 +232,7 @@ impl Volumes {
         if key.is::<PersistentVolumeClaim>() {
             self.resolve(&(key.namespace.clone(), key.name.clone()), objects);
         } else if key.is::<PersistentVolume>() {
+            self.house(&key.name, objects);
             let claims = self.by_volume.get(&key.name).cloned();
             for claim in claims.into_iter().flatten() {
                 self.resolve(&claim, objects);
@@ -205,6 +254,28 @@ impl Volumes {
         }
     }
 
+    /// Puts a volume where it is found.
+    fn house(&mut self, name: &Arc<str>, objects: &Objects) {
+        if let Some(home) = self.home_of.remove(name)
+            && let Some(volumes) = self.homes.get_mut(&home)
+        {
+            volumes.remove(name);
+            if volumes.is_empty() {
+                self.homes.remove(&home);
+            }
+        }
+        let Some(volume) = objects.global(&objects.volumes, name) else {
+            return;
+        };
+        let kept_for = volume.spec.as_ref().and_then(|spec| spec.claim_ref.as_ref());
+        let home = match kept_for {
+            Some(claim) => Home::Claim((claim.namespace.as_str().into(), claim.name.as_str().into())),
+            None => Home::Class(class_of_volume(volume).into()),
+        };
+        { self.homes.entry(home.clone()).or_default() }.insert(name.clone());
+        self.home_of.insert(name.clone(), home);
+    }
+
     fn resolve(&mut self, claim: &ClaimKey, objects: &Objects) {
         let Some(used) = self.used.get_mut(claim) else {
             return;
@@ -222,13 +293,53 @@ impl Volumes {
         if before == now {
             return;
         }
-        for slot in used.by.keys() {
+        let slots: Vec<Slot> = used.by.keys().copied().collect();
+        for slot in slots {
             if let Some(handle) = &before {
-                detach(&mut self.attached, *slot, handle);
+                self.detach(slot, handle);
             }
             if let Some(handle) = &now {
-                attach(&mut self.attached, *slot, handle);
+                self.attach(slot, handle);
             }
+        }
+    }
+
+    fn attach(&mut self, slot: Slot, (driver, handle): &Handle) {
+        let node = self.attached.entry(slot).or_default();
+        let volumes = node.entry(driver.clone()).or_default();
+        let claims = volumes.entry(handle.clone()).or_default();
+        *claims += 1;
+        if *claims == 1 {
+            self.take_room(slot, driver, 1);
+        }
+    }
+
+    fn detach(&mut self, slot: Slot, (driver, handle): &Handle) {
+        let Some(node) = self.attached.get_mut(&slot) else {
+            return;
+        };
+        let Some(volumes) = node.get_mut(driver) else {
+            return;
+        };
+        count_down(volumes, handle, |claims| claims);
+        let left = !volumes.contains_key(handle);
+        if volumes.is_empty() {
+            node.remove(driver);
+        }
+        if node.is_empty() {
+            self.attached.remove(&slot);
+        }
+        if left {
+            self.take_room(slot, driver, -1);
+        }
+    }
+
+    fn take_room(&mut self, slot: Slot, driver: &str, volumes: i64) {
+        let room = self.room.get_mut(driver);
+        if let Some(room) = room.and_then(|room| room.get_mut(slot as usize))
+            && *room != UNLIMITED
+        {
+            *room -= volumes;
         }
     }
 }
@@ -280,27 +391,6 @@ impl<K: Ord, V> Counts<K, V> for BTreeMap<K, V> {
     }
 }
 
-fn attach(attached: &mut HashMap<Slot, Attached>, slot: Slot, (driver, handle): &Handle) {
-    let node = attached.entry(slot).or_default();
-    let volumes = node.entry(driver.clone()).or_default();
-    *volumes.entry(handle.clone()).or_default() += 1;
-}
-
-fn detach(attached: &mut HashMap<Slot, Attached>, slot: Slot, (driver, handle): &Handle) {
-    let Some(node) = attached.get_mut(&slot) else {
-        return;
-    };
-    if let Some(volumes) = node.get_mut(driver) {
-        count_down(volumes, handle, |claims| claims);
-        if volumes.is_empty() {
-            node.remove(driver);
-        }
-    }
-    if node.is_empty() {
-        attached.remove(&slot);
-    }
-}
-
 /// The CSI volume that a claim is, or will be: one without a volume counts as one of its class's driver.
 pub fn handle(objects: &Objects, claim: &ClaimKey) -> Option<Handle> {
     let object = objects.claims.get(claim)?;
@@ -321,11 +411,11 @@ pub fn handle(objects: &Objects, claim: &ClaimKey) -> Option<Handle> {
 }
 
 /// How many volumes a node holds, by driver. A driver without a number has no limit.
-fn limits(node: &CsiNode) -> BTreeMap<Arc<str>, usize> {
+fn limits(node: &CsiNode) -> BTreeMap<Arc<str>, i64> {
     let drivers = node.spec.iter().flat_map(|spec| &spec.drivers);
     let limits = drivers.filter_map(|driver| {
         let count = driver.allocatable.as_ref()?.count?;
-        Some((driver.name.as_str().into(), usize::try_from(count).unwrap_or(0)))
+        Some((driver.name.as_str().into(), i64::from(count)))
     });
     limits.collect()
 }

@@ -200,8 +200,8 @@ impl Filter for Wanted<'_> {
         if !{ there }.all(|volume| is_reachable(volume, &node.name, &node.labels)) {
             reasons.push(OUT_OF_REACH.into());
         }
-        match need::choose(&self.needs, node) {
-            Ok(_) => {}
+        match need::meet(&self.needs, node, |_, _| ()) {
+            Ok(()) => {}
             Err(Unmet::Volume) => reasons.push(need::NONE_FITS.into()),
             Err(Unmet::Room) => reasons.push(need::NO_ROOM.into()),
         }

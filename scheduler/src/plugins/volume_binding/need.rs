@@ -3,13 +3,14 @@
 use crate::snapshot::{Chosen, ClaimKey, Node, Objects, Snapshot};
 use apimachinery::selector::LabelSelector;
 use apimachinery::volumes::{
-    NO_PROVISIONER, Suits, allows, bytes, capacity, class_of_claim, is_reachable, requested, suits,
+    NO_PROVISIONER, Suits, Wish, allows, bytes, capacity, class_of_claim, is_reachable, requested,
 };
 use apimachinery::well_known::SELECTED_NODE;
 use proto::Kind;
 use proto::api::core::v1::{NodeSelectorRequirement, PersistentVolume, PersistentVolumeClaim};
 use proto::api::storage::v1::StorageClass;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 pub(super) const NONE_FITS: &str = "node(s) didn't find available persistent volumes to bind";
 
@@ -91,21 +92,25 @@ impl<'a> Need<'a> {
 }
 
 fn volumes<'a>(key: &ClaimKey, claim: &PersistentVolumeClaim, snapshot: &'a Snapshot) -> Volumes<'a> {
-    let objects = snapshot.objects();
-    let mut free = Vec::new();
-    for volume in objects.volumes.values() {
-        match snapshot.volumes().kept_for(volume.name()) {
-            Some(other) if other == key => return Volumes::Kept(volume),
-            Some(_) => continue,
-            None => {}
-        }
-        match suits(volume, claim) {
-            Suits::Kept => return Volumes::Kept(volume),
-            Suits::Yes => free.push(&**volume),
-            Suits::No => {}
-        }
+    let (known, objects) = (snapshot.volumes(), snapshot.objects());
+    let find = |name: &Arc<str>| objects.global(&objects.volumes, name).map(|volume| &**volume);
+    if let Some(chosen) = known.chosen_for(key).and_then(find) {
+        return Volumes::Kept(chosen);
     }
-    free.sort_by_key(|volume| capacity(volume));
+    let wish = Wish::of(claim);
+    let is_open = |name: &&Arc<str>| known.kept_for(name).is_none();
+    let mut own = known.of_claim(key).filter(is_open).filter_map(find);
+    if let Some(kept) = own.find(|volume| wish.suits(volume) == Suits::Kept) {
+        return Volumes::Kept(kept);
+    }
+    let of_class = known
+        .of_class(class_of_claim(claim))
+        .filter(is_open)
+        .filter_map(find);
+    let mut free: Vec<&PersistentVolume> = of_class
+        .filter(|volume| wish.suits(volume) == Suits::Yes)
+        .collect();
+    free.sort_by_cached_key(|volume| capacity(volume));
     Volumes::Any(Free::of(free))
 }
 
@@ -199,6 +204,19 @@ pub(super) fn choose(needs: &[Need<'_>], node: &Node) -> Result<Chosen, Unmet> {
         node: node.name.clone(),
         ..Chosen::default()
     };
+    meet(needs, node, |need, volume| match volume {
+        Some(volume) => { &mut chosen.volumes }.push((volume.name().into(), need.key.clone())),
+        None => chosen.to_make.push(need.key.clone()),
+    })?;
+    Ok(chosen)
+}
+
+/// Whether all needs can be met on a node; `found` is told the volume of each, or that it is to be made.
+pub(super) fn meet<'a>(
+    needs: &[Need<'a>],
+    node: &Node,
+    mut found: impl FnMut(&Need<'a>, Option<&'a PersistentVolume>),
+) -> Result<(), Unmet> {
     let mut taken: Vec<&str> = Vec::new();
     let mut short = None;
     for need in needs {
@@ -212,7 +230,7 @@ pub(super) fn choose(needs: &[Need<'_>], node: &Node) -> Result<Chosen, Unmet> {
         };
         if let Some(volume) = volume {
             taken.push(volume.name());
-            chosen.volumes.push((volume.name().into(), need.key.clone()));
+            found(need, Some(volume));
             continue;
         }
         match need
@@ -220,10 +238,10 @@ pub(super) fn choose(needs: &[Need<'_>], node: &Node) -> Result<Chosen, Unmet> {
             .as_ref()
             .map_or(Err(Unmet::Volume), |made| made.on(node))
         {
-            Ok(()) => chosen.to_make.push(need.key.clone()),
+            Ok(()) => found(need, None),
             Err(Unmet::Volume) => return Err(Unmet::Volume),
             Err(Unmet::Room) => short = Some(Unmet::Room),
         }
     }
-    short.map_or(Ok(chosen), Err)
+    short.map_or(Ok(()), Err)
 }
