@@ -104,7 +104,7 @@ fn diagnose(c: &mut Criterion) {
         let (plugins, mut snapshot) = (Plugins::all(), cluster(nodes));
         let next = pod(0, "64", &mut Classes::default());
         group.bench_function(BenchmarkId::from_parameter(nodes), |bencher| {
-            bencher.iter(|| Cycle::default().diagnose(&plugins, &next, &mut snapshot));
+            bencher.iter(|| Cycle::default().diagnose(&plugins, &next, &mut snapshot, None));
         });
     }
     group.finish();

@@ -27,9 +27,18 @@ pub(crate) struct Histogram {
     counts: BTreeMap<Cow<'static, str>, usize>,
     rejected_by: PluginSet,
     is_error: bool,
+    is_foreign: bool,
 }
 
 impl Histogram {
+    /// Extenders have refused nodes too. Nobody knows what helps there, so any event may.
+    pub(crate) fn add_foreign(&mut self, refused: &[Rejection]) {
+        self.is_foreign = true;
+        for reason in refused.iter().flat_map(|rejection| &rejection.reasons) {
+            *self.counts.entry(reason.clone()).or_default() += 1;
+        }
+    }
+
     /// So many nodes were refused by the plugin in a place.
     pub(crate) fn add(&mut self, place: usize, rejection: &Rejection, nodes: usize) {
         self.rejected_by.insert(place);
@@ -64,7 +73,11 @@ impl Histogram {
         };
         Diagnosis {
             message,
-            rejected_by: self.rejected_by,
+            rejected_by: if self.is_foreign {
+                PluginSet::default()
+            } else {
+                self.rejected_by
+            },
             is_error: self.is_error,
         }
     }

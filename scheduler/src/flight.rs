@@ -5,6 +5,7 @@
 //! never given away on a guess.
 
 use crate::engine::{Binding, Found, Preemption};
+use crate::extender::{Answer, Caller};
 use crate::limits::{EVICTION_TRIES, WRITE_TRIES};
 use crate::report;
 use client::Error;
@@ -33,6 +34,8 @@ pub(crate) enum Flown {
     Conditions,
     /// Writes that Pods wait for; the stream shows what came of them.
     Writes,
+    /// Extenders have answered.
+    Answer(Answer),
     /// Victims were deleted, but for these.
     Evictions(Vec<ObjectKey>),
 }
@@ -42,8 +45,8 @@ pub(crate) async fn bind(client: Client, bindings: Vec<Binding>, mut backoff: Ba
     let mut fates = Vec::with_capacity(bindings.len());
     let mut waiting = bindings;
     while !waiting.is_empty() {
-        let operations = waiting.iter().map(|binding| binding.operation.clone()).collect();
-        let results = client.batch(operations).await;
+        let operations = waiting.iter().filter_map(|binding| binding.operation.clone());
+        let results = client.batch(operations.collect()).await;
         let mut again = Vec::new();
         for (binding, result) in waiting.into_iter().zip(results) {
             let Err(error) = result else {
@@ -71,12 +74,36 @@ pub(crate) async fn bind(client: Client, bindings: Vec<Binding>, mut backoff: Ba
     Flown::Bindings(fates)
 }
 
+/// Lets an extender bind a Pod. What it says is not definite: it may have bound the Pod though its answer was lost.
+pub(crate) async fn bind_by_extender(
+    client: Client,
+    caller: Caller,
+    binding: Binding,
+    mut backoff: Backoff,
+) -> Flown {
+    let Err(why) = caller.bind(&binding.pod, &binding.node).await else {
+        return Flown::Bindings(vec![(binding, Fate::Bound)]);
+    };
+    tracing::warn!(pod = %binding.pod.key, node = %binding.node, why, "an extender has not bound a pod");
+    loop {
+        if let Some(fate) = found(&client, &binding).await {
+            return Flown::Bindings(vec![(binding, fate)]);
+        }
+        client.clock().sleep(backoff.fail()).await;
+    }
+}
+
 /// What a failure means; `None` when that is not certain yet.
 async fn fate(client: &Client, binding: &Binding, error: Error) -> Option<Fate> {
     // The API said why, and will not do it later. Anything else may have been done, or may still be.
     if error.status().is_none() || error.retryable() {
         return None;
     }
+    found(client, binding).await
+}
+
+/// What the API holds of a binding's Pod; `None` when it does not answer.
+async fn found(client: &Client, binding: &Binding) -> Option<Fate> {
     let request = GetRequest {
         kind: "pods".into(),
         namespace: binding.pod.key.namespace.to_string(),

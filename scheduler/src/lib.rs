@@ -13,6 +13,7 @@ pub mod cycle;
 pub mod diagnosis;
 pub mod engine;
 mod explain;
+pub mod extender;
 mod flight;
 pub mod framework;
 mod limits;
@@ -125,10 +126,13 @@ pub async fn run(
         .service(SchedulerServer::new(explanations))
         .serve(listener, shutdown.clone());
     let Scheduling {
-        profiles, backoff, ..
+        profiles,
+        backoff,
+        extenders,
+        ..
     } = config.scheduling()?;
     let engine = Engine::with_profiles(profiles, backoff, seed.fork("ties"));
-    let scheduling = run::Loop::new(client, engine, &registry, &progress).run(asked, &shutdown);
+    let scheduling = run::Loop::new(client, engine, extenders, &registry, &progress).run(asked, &shutdown);
     let (served, ()) = tokio::join!(server, scheduling);
     Ok(served?)
 }

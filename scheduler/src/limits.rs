@@ -25,6 +25,9 @@ pub(crate) const CHANGES_A_TURN: usize = 4096;
 /// How many status writes wait to be sent. More are dropped: the next attempt writes them again.
 pub(crate) const CONDITIONS_WAITING: usize = 4096;
 
+/// The most bytes that an extender answers with. Whole nodes of a large cluster take some megabytes.
+pub(crate) const EXTENDER_ANSWER_BYTES: usize = 256 << 20;
+
 /// How many explanations are waited for. Each costs a look at every node, on the task that decides.
 pub(crate) const EXPLANATIONS_WAITING: usize = 16;
 

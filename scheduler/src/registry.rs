@@ -3,6 +3,7 @@
 //! Which there are and what is on by default stands in [`crate::config`]. A node is asked for no more opinions once a plugin refuses it,
 //! so those that refuse many nodes for little work stand first. <https://kubernetes.io/docs/reference/scheduling/config/#profiles>
 
+use crate::extender::Extenders;
 use crate::framework::{
     AnyFilter, AnyPodFilter, AnyPodScore, AnyScore, Bind, Change, Permit, PostFilter, Requeue, Reserve,
 };
@@ -25,6 +26,8 @@ pub struct Plugins {
     pub spreading: SpreadDefaults,
     /// Bind: the first that knows how.
     pub binds: Vec<Box<dyn Bind>>,
+    /// Who else has a say.
+    pub extenders: Extenders,
 }
 
 /// A filtering plugin, by what it looks at.

@@ -3,6 +3,7 @@
 
 use crate::engine::{Binding, Engine, Outcome, Preemption};
 use crate::explain::Asked;
+use crate::extender::{Caller, Extenders};
 use crate::flight::{self, Eviction, Fate, Flown};
 use crate::limits::{
     BATCHES_IN_FLIGHT, BINDINGS_A_BATCH, CHANGES_A_TURN, CONDITIONS_WAITING, DECISIONS_A_TURN, DRAIN_LIMIT,
@@ -25,6 +26,7 @@ use tokio::task::JoinSet;
 /// What the loop holds.
 pub(crate) struct Loop {
     client: Client,
+    caller: Caller,
     clock: Clock,
     engine: Engine,
     recorder: EventRecorder,
@@ -46,8 +48,15 @@ pub(crate) struct Loop {
 }
 
 impl Loop {
-    pub(crate) fn new(client: Client, engine: Engine, registry: &Registry, progress: &Progress) -> Self {
+    pub(crate) fn new(
+        client: Client,
+        engine: Engine,
+        extenders: Extenders,
+        registry: &Registry,
+        progress: &Progress,
+    ) -> Self {
         Self {
+            caller: Caller::new(extenders, client.clone()),
             clock: client.clock().clone(),
             recorder: EventRecorder::spawn(&client),
             metrics: Metrics::register(registry),
@@ -128,13 +137,23 @@ impl Loop {
             decisions += 1;
             let result = match outcome {
                 Outcome::Bind(binding) => {
-                    bindings.push(*binding);
+                    if binding.operation.is_some() {
+                        bindings.push(*binding);
+                    } else {
+                        self.bind_by_extender(*binding);
+                    }
                     "scheduled"
                 }
                 Outcome::Unschedulable => "unschedulable",
                 Outcome::Preempt(preemption) => {
                     self.evict(*preemption);
                     "unschedulable"
+                }
+                Outcome::Ask(question) => {
+                    let caller = self.caller.clone();
+                    self.flights
+                        .spawn(async move { Flown::Answer(caller.ask(*question).await) });
+                    "asked"
                 }
                 Outcome::Waiting => "waiting",
                 Outcome::Error => "error",
@@ -152,6 +171,16 @@ impl Loop {
         self.engine.synced() && self.engine.is_ready() && self.has_room()
     }
 
+    /// As many at a time as extenders are asked about, which is one, and those that waited for something.
+    fn bind_by_extender(&mut self, binding: Binding) {
+        self.batches += 1;
+        self.sent += 1;
+        let backoff = flight::backoff(&self.client, self.sent);
+        let (client, caller) = (self.client.clone(), self.caller.clone());
+        self.flights
+            .spawn(flight::bind_by_extender(client, caller, binding, backoff));
+    }
+
     /// Sends the victims away. Those that the API has let go are seen to leave on the stream.
     fn evict(&mut self, preemption: Preemption) {
         self.evictions.extend(flight::evictions(&preemption));
@@ -163,6 +192,7 @@ impl Loop {
         match flown {
             Flown::Conditions => self.conditions_in_flight = false,
             Flown::Writes => self.writes_in_flight = false,
+            Flown::Answer(answer) => self.engine.answered(answer),
             Flown::Evictions(refused) => {
                 self.evictions_in_flight -= 1;
                 for victim in refused {

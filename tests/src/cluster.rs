@@ -11,7 +11,7 @@ use component_base::clock::Clock;
 use component_base::rng::Seed;
 use orrery::data_dir::DataDir;
 use proto::api::apps::v1::{Deployment, ReplicaSet};
-use proto::api::core::v1::{Node, Pod};
+use proto::api::core::v1::{Node, PersistentVolume, PersistentVolumeClaim, Pod};
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;
@@ -57,9 +57,14 @@ pub struct Cluster {
 impl Cluster {
     /// Starts a cluster of three nodes and waits until they are ready.
     pub async fn start(program: &Path) -> Result<Self> {
+        Self::start_with(program, &[]).await
+    }
+
+    /// As [`Cluster::start`], with further flags of `orrery up`.
+    pub async fn start_with(program: &Path, flags: &[&str]) -> Result<Self> {
         let files = tempfile::tempdir()?;
         let data = DataDir::new(Some(files.path().to_owned()))?;
-        let (up, server) = up(program, &data).await?;
+        let (up, server) = up(program, &data, flags).await?;
         let clock = Clock::system();
         let (client, informer) = watch(&server, &clock)?;
         let mut cluster = Self {
@@ -80,7 +85,7 @@ impl Cluster {
     pub async fn kill_up_and_start_again(&mut self) -> Result<()> {
         self.up.kill().await?;
         // Its components end by themselves; until then the new ones find the store in use, and are started again.
-        let (up, server) = up(&self.program, &self.data).await?;
+        let (up, server) = up(&self.program, &self.data, &[]).await?;
         self.up = up;
         (self.client, self.informer) = watch(&server, &self.clock)?;
         self.cache = cache();
@@ -207,6 +212,8 @@ fn cache() -> Cache {
         Watch::of::<Node>(),
         Watch::of::<Deployment>(),
         Watch::of::<ReplicaSet>(),
+        Watch::of::<PersistentVolume>(),
+        Watch::of::<PersistentVolumeClaim>(),
     ])
 }
 
@@ -219,10 +226,11 @@ fn watch(server: &str, clock: &Clock) -> Result<(Client, Informer)> {
 }
 
 /// Starts `orrery up` on free ports; gives it and the API's address, which is the first thing that it says.
-async fn up(program: &Path, data: &DataDir) -> Result<(Child, String)> {
+async fn up(program: &Path, data: &DataDir, flags: &[&str]) -> Result<(Child, String)> {
     let mut child = Command::new(program)
         .args(["up", "--nodes", "3", "--listen", "127.0.0.1:0", "--data-dir"])
         .arg(data.path())
+        .args(flags)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .kill_on_drop(true)

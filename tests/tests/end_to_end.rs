@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use proto::api::apps::v1::{Deployment, ReplicaSet};
-use proto::api::core::v1::Node;
+use proto::api::core::v1::{Node, PersistentVolume, PersistentVolumeClaim};
 use proto::orrery::v1::CrashPodRequest;
 use proto::orrery::v1::simulator_client::SimulatorClient;
 use std::collections::BTreeSet;
@@ -138,4 +138,93 @@ async fn each_process_may_be_killed_and_nothing_is_lost() -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// Scheduler and controllers each do their part of a binding; whichever is killed carries on where it was.
+#[tokio::test]
+async fn claims_get_their_volumes_with_the_nodes_of_their_pods_and_give_them_back() -> Result<()> {
+    let Some(program) = program() else { return Ok(()) };
+    let mut cluster = Cluster::start(&program).await?;
+    let manifest = file("examples/volumes.yaml");
+    let manifest = manifest.to_str().context("a path in UTF-8")?;
+    cluster.orrery(&["apply", "-f", manifest]).await?;
+    cluster.orrery(&["kill", "scheduler"]).await?;
+    cluster.orrery(&["kill", "controller-manager"]).await?;
+    let bound = |cache: &client::Cache| {
+        let claims = cache.list::<PersistentVolumeClaim>(None);
+        let bound = claims.filter(|claim| {
+            claim
+                .status
+                .as_ref()
+                .is_some_and(|status| status.phase == "Bound")
+        });
+        bound.count()
+    };
+    cluster
+        .wait_until("the pod runs and both claims have volumes", |cache| {
+            all_ready(cache, "database", 1) && bound(cache) == 2
+        })
+        .await?;
+    cluster.orrery(&["delete", "deployment/database"]).await?;
+    cluster.orrery(&["delete", "persistentvolumeclaim/data"]).await?;
+    cluster
+        .wait_until("no claim and no volume is left", |cache| {
+            cache.count::<PersistentVolumeClaim>() == 0 && cache.count::<PersistentVolume>() == 0
+        })
+        .await
+}
+
+/// An extender that leaves two of three nodes, and likes one.
+async fn extender() -> Result<String> {
+    use axum::extract::{Json, Path};
+    use serde_json::{Value, json};
+    let answer = async |Path(verb): Path<String>, Json(asked): Json<Value>| {
+        let nodes = asked["Nodes"]["items"].as_array().cloned().unwrap_or_default();
+        let is_left = |node: &Value| node["metadata"]["name"] != "node-0";
+        let (left, refused): (Vec<Value>, Vec<Value>) = nodes.into_iter().partition(is_left);
+        let score = |node: &Value| {
+            let name = &node["metadata"]["name"];
+            json!({"Host": name, "Score": if name == "node-2" { 10 } else { 0 }})
+        };
+        Json(if verb == "filter" {
+            let failed = refused
+                .iter()
+                .filter_map(|node| node["metadata"]["name"].as_str());
+            let failed: serde_json::Map<String, Value> =
+                failed.map(|name| (name.into(), json!("too hot"))).collect();
+            json!({"Nodes": {"items": left}, "FailedNodes": failed})
+        } else {
+            left.iter().map(score).collect()
+        })
+    };
+    let routes = axum::Router::new().route("/{verb}", axum::routing::post(answer));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    tokio::spawn(axum::serve(listener, routes).into_future());
+    Ok(address.to_string())
+}
+
+#[tokio::test]
+async fn an_extender_has_a_say_about_where_pods_go() -> Result<()> {
+    let Some(program) = program() else { return Ok(()) };
+    let files = tempfile::tempdir()?;
+    let config = files.path().join("scheduler.yaml");
+    let text = format!(
+        "apiVersion: kubescheduler.config.k8s.io/v1\nkind: KubeSchedulerConfiguration\nextenders:\n\
+         - {{urlPrefix: 'http://{}', filterVerb: filter, prioritizeVerb: prioritize, weight: 100}}\n",
+        extender().await?
+    );
+    std::fs::write(&config, text)?;
+    let config = config.to_str().context("a path in UTF-8")?;
+    let mut cluster = Cluster::start_with(&program, &["--scheduler-config", config]).await?;
+    let manifest = file("examples/nginx.yaml");
+    cluster
+        .orrery(&["apply", "-f", manifest.to_str().context("a path in UTF-8")?])
+        .await?;
+    cluster
+        .wait_until("the pods run where the extender wants them", |cache| {
+            let pods = pods(cache, "nginx");
+            pods.len() == 3 && pods.iter().all(|pod| pod.ready && pod.node == "node-2")
+        })
+        .await
 }

@@ -5,13 +5,16 @@
 //! <https://kubernetes.io/docs/reference/config-api/kube-scheduler-config.v1/>
 
 mod args;
+mod extenders;
 mod points;
 mod profile;
 
 use crate::engine::Profile;
+use crate::extender::Extenders;
 use crate::queue::BackoffBounds;
 use crate::registry::Plugins;
 use anyhow::{Context, Result, anyhow, bail};
+use extenders::ExtenderConfig;
 use profile::ProfileConfig;
 use serde::Deserialize;
 use serde_json::Value;
@@ -26,7 +29,7 @@ pub const DEFAULT_SCHEDULER: &str = "default-scheduler";
 /// The plugins of a profile that says nothing.
 pub(crate) fn default_plugins() -> Plugins {
     // What upstream enables by default is consistent: a test builds it.
-    profile::plugins(&ProfileConfig::default()).expect("the defaults are valid")
+    profile::plugins(&ProfileConfig::default(), &[], &Extenders::default()).expect("the defaults are valid")
 }
 
 /// What a configuration comes to.
@@ -35,6 +38,8 @@ pub struct Scheduling {
     pub profiles: BTreeMap<String, Profile>,
     /// How long Pods wait after a failure.
     pub backoff: BackoffBounds,
+    /// Who else has a say, in the order in which they are asked.
+    pub extenders: Extenders,
     /// What was accepted and has no effect here, a sentence each.
     pub notes: Vec<String>,
 }
@@ -46,6 +51,7 @@ impl Scheduling {
         Self {
             profiles: [(scheduler_name.to_owned(), profile)].into(),
             backoff: BackoffBounds::default(),
+            extenders: Extenders::default(),
             notes: Vec::new(),
         }
     }
@@ -63,7 +69,7 @@ struct File {
     pod_initial_backoff_seconds: Option<i64>,
     pod_max_backoff_seconds: Option<i64>,
     #[serde(default)]
-    extenders: Vec<Value>,
+    extenders: Vec<ExtenderConfig>,
     parallelism: Option<i32>,
     leader_election: Option<Value>,
     client_connection: Option<Value>,
@@ -91,9 +97,7 @@ fn build(file: File) -> Result<Scheduling> {
     if file.kind != KIND {
         bail!("kind: {:?} is not supported: write {KIND}", file.kind);
     }
-    if !file.extenders.is_empty() {
-        bail!("extenders: HTTP extenders are not supported: remove them, or write a plugin");
-    }
+    let (extenders, ignored) = extenders::read(file.extenders)?;
     check_percentage("percentageOfNodesToScore", file.percentage_of_nodes_to_score)?;
     if file.parallelism.is_some_and(|threads| threads <= 0) {
         bail!("parallelism: should be an integer value greater than zero");
@@ -129,7 +133,7 @@ fn build(file: File) -> Result<Scheduling> {
             &format!("{path}.percentageOfNodesToScore"),
             config.percentage_of_nodes_to_score,
         )?;
-        let plugins = profile::plugins(&config).with_context(|| path.clone())?;
+        let plugins = profile::plugins(&config, &ignored, &extenders).with_context(|| path.clone())?;
         if profiles.insert(name.clone(), Profile::new(plugins)).is_some() {
             bail!("{path}.schedulerName: Duplicate value: {name:?}");
         }
@@ -157,6 +161,7 @@ fn build(file: File) -> Result<Scheduling> {
     Ok(Scheduling {
         profiles,
         backoff: BackoffBounds { first, longest },
+        extenders,
         notes,
     })
 }

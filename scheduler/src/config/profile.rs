@@ -2,6 +2,7 @@
 
 use super::args::Arguments;
 use super::points::{KNOWN, PluginsConfig, Point, find, unknown};
+use crate::extender::Extenders;
 use crate::framework::{AnyFilter, AnyPodFilter, AnyPodScore, AnyScore, Permit};
 use crate::plugins::default_binder::DefaultBinder;
 use crate::plugins::image_locality::ImageLocality;
@@ -39,8 +40,8 @@ struct PluginArgs {
     args: Value,
 }
 
-/// A profile's plugins.
-pub(super) fn plugins(config: &ProfileConfig) -> Result<Plugins> {
+/// A profile's plugins. `ignored` are the resources that extenders alone look at.
+pub(super) fn plugins(config: &ProfileConfig, ignored: &[String], extenders: &Extenders) -> Result<Plugins> {
     config.plugins.check()?;
     let mut arguments = Arguments::default();
     for (place, given) in config.plugin_config.iter().enumerate() {
@@ -60,6 +61,7 @@ pub(super) fn plugins(config: &ProfileConfig) -> Result<Plugins> {
                 .with_context(|| format!("{path} ({}): args", given.name))?;
         }
     }
+    arguments.fit.ignored_resources.extend(ignored.iter().cloned());
     let on =
         |name: &str, point| find(name).is_some_and(|known| config.plugins.weight(known, point).is_some());
     if !on("PrioritySort", Point::QueueSort) {
@@ -79,6 +81,7 @@ pub(super) fn plugins(config: &ProfileConfig) -> Result<Plugins> {
         permits: Vec::new(),
         spreading: arguments.spreading.clone(),
         binds: vec![Box::new(DefaultBinder)],
+        extenders: extenders.clone(),
     };
     for known in KNOWN {
         if config.plugins.weight(known, Point::Filter).is_some() {

@@ -201,7 +201,34 @@ fn what_is_wrong_is_told_with_its_place() {
             "podInitialBackoffSeconds: 5\npodMaxBackoffSeconds: 4",
             "podMaxBackoffSeconds",
         ),
-        ("extenders: [{urlPrefix: 'http://x'}]", "extenders"),
+        (
+            "extenders: [{filterVerb: f}]",
+            "extenders[0].urlPrefix: Required value",
+        ),
+        (
+            "extenders: [{urlPrefix: 'https://x'}]",
+            "extenders[0]: HTTPS is not spoken here",
+        ),
+        (
+            "extenders: [{urlPrefix: 'http://x', prioritizeVerb: p}]",
+            "extenders[0].weight: must have a positive weight",
+        ),
+        (
+            "extenders: [{urlPrefix: 'http://x', bindVerb: b}, {urlPrefix: 'http://y', bindVerb: b}]",
+            "extenders[1].bindVerb: found 2 extenders implementing bind",
+        ),
+        (
+            "extenders: [{urlPrefix: 'http://x', httpTimeout: soon}]",
+            "extenders[0].httpTimeout",
+        ),
+        (
+            "extenders: [{urlPrefix: 'http://x', managedResources: [{name: cpu}]}]",
+            "extenders[0].managedResources[0].name: \"cpu\" is no extended resource",
+        ),
+        (
+            "extenders: [{urlPrefix: 'http://x', color: red}]",
+            "unknown field",
+        ),
     ] {
         let error = read(text).err().unwrap_or_else(|| panic!("{text} was taken"));
         assert!(
@@ -211,4 +238,20 @@ fn what_is_wrong_is_told_with_its_place() {
     }
     let other = parse("config.yaml", "apiVersion: v1\nkind: Pod\n").err().unwrap();
     assert!(format!("{other:#}").contains("is not supported: write kubescheduler"));
+}
+
+#[test]
+fn extenders_are_read_and_what_they_alone_look_at_is_not_counted() {
+    let scheduling = read(
+        "extenders:\n- {urlPrefix: '127.0.0.1:8888/x', filterVerb: filter, prioritizeVerb: rank, weight: 3, httpTimeout: 200ms, nodeCacheCapable: true,\n  \
+         managedResources: [{name: example.com/gpu, ignoredByScheduler: true}], ignorable: true}\n",
+    )
+    .unwrap();
+    let gpu = crate::testing::fresh(&crate::testing::pod("gpu", &[("example.com/gpu", "1")]));
+    assert!(scheduling.extenders.choose_nodes(&gpu.template));
+    let plugins = &scheduling.profiles[DEFAULT_SCHEDULER].plugins;
+    assert!(plugins.extenders.choose_nodes(&gpu.template));
+    let mut snapshot = crate::testing::cluster(&[("a", "")]);
+    let feasible = crate::cycle::feasible(plugins, &gpu, &mut snapshot);
+    assert_eq!(feasible.len(), 1, "no node has gpus, and nobody minds");
 }

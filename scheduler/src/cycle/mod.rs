@@ -17,6 +17,7 @@ pub use appraisal::{Appraisal, Appraised, Scored};
 pub use prepared::Refusal;
 
 use crate::diagnosis::{Diagnosis, Histogram};
+use crate::framework::Rejection;
 use crate::pod::{PodClass, PodInfo};
 use crate::registry::Plugins;
 use crate::snapshot::{Node, Slot, Snapshot};
@@ -24,7 +25,7 @@ use component_base::rng::Rng;
 use evaluation::Evaluation;
 use prepared::{PodPrepared, Prepared, PreparedScore, pod_scores};
 use ranking::any_of;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// How many classes' evaluations are kept. A cluster rolls out a few templates at a time; each takes about 20 bytes a
@@ -84,7 +85,7 @@ impl Cycle {
         }
         if let Some(names) = &pod.class().named {
             let named = names.iter().filter_map(|name| snapshot.slot_named(name));
-            return self.decide_among(plugins, pod, snapshot, named.collect(), rng);
+            return self.decide_among(plugins, pod, snapshot, named.collect(), |_| 0, rng);
         }
         if self.refreshed(plugins, pod.class(), snapshot).feasible() == 0 {
             return None;
@@ -126,6 +127,21 @@ impl Cycle {
         best
     }
 
+    /// As [`Cycle::decide`], of the nodes that extenders have left, with what they add to the scores.
+    pub fn decide_offered(
+        &mut self,
+        plugins: &Plugins,
+        pod: &PodInfo,
+        snapshot: &mut Snapshot,
+        offered: &BTreeMap<Slot, i64>,
+        rng: &mut Rng,
+    ) -> Option<Slot> {
+        snapshot.know(&pod.template, &plugins.spreading);
+        let slots = offered.keys().copied().collect();
+        let extra = |slot| offered.get(&slot).copied().unwrap_or(0);
+        self.decide_among(plugins, pod, snapshot, slots, extra, rng)
+    }
+
     /// As [`Cycle::decide`], for a Pod that can only go to a few nodes: nothing is kept.
     fn decide_among(
         &mut self,
@@ -133,6 +149,7 @@ impl Cycle {
         pod: &PodInfo,
         snapshot: &Snapshot,
         mut slots: Vec<Slot>,
+        extra: impl Fn(Slot) -> i64,
         rng: &mut Rng,
     ) -> Option<Slot> {
         let prepared = Prepared::new(plugins, pod.class(), snapshot);
@@ -144,7 +161,7 @@ impl Cycle {
         if slots.len() < 2 {
             return slots.pop();
         }
-        let mut totals = vec![0; slots.len()];
+        let mut totals: Vec<i64> = slots.iter().map(|slot| extra(*slot)).collect();
         add_scores(&prepared.scores, &slots, snapshot, &mut self.scores, &mut totals);
         let scores = pod_scores(plugins, pod, &slots, snapshot);
         add_scores(&scores, &slots, snapshot, &mut self.scores, &mut totals);
@@ -152,12 +169,18 @@ impl Cycle {
         best(&mut slots, &totals, rng)
     }
 
-    /// Why no node takes a Pod.
-    pub fn diagnose(&mut self, plugins: &Plugins, pod: &PodInfo, snapshot: &mut Snapshot) -> Arc<Diagnosis> {
+    /// Why no node takes a Pod. `refused` is what extenders have said of the nodes that plugins left, if they were asked.
+    pub fn diagnose(
+        &mut self,
+        plugins: &Plugins,
+        pod: &PodInfo,
+        snapshot: &mut Snapshot,
+        refused: Option<&[Rejection]>,
+    ) -> Arc<Diagnosis> {
         snapshot.know(&pod.template, &plugins.spreading);
         let snapshot = &*snapshot;
         let of_pod = PodPrepared::new(plugins, pod, snapshot);
-        if of_pod.is_empty() && snapshot.nomination(&pod.uid).is_none() {
+        if of_pod.is_empty() && snapshot.nomination(&pod.uid).is_none() && refused.is_none() {
             let evaluation = self.refreshed(plugins, pod.class(), snapshot);
             return evaluation.diagnose(plugins, pod.class(), snapshot);
         }
@@ -168,6 +191,9 @@ impl Cycle {
             if let Err((place, rejection)) = judge.all(node, &pod.uid) {
                 histogram.add(place, &rejection, 1);
             }
+        }
+        if let Some(refused) = refused {
+            histogram.add_foreign(refused);
         }
         let whole = judge.of_class.rejected.or(judge.of_pod.rejected);
         let whole = whole.map(|(_, rejection)| rejection);
@@ -241,6 +267,19 @@ impl Judge<'_> {
         let refused = filters.filter_map(|(place, filter)| Some((*place, filter.filter(&node).err()?)));
         whole.chain(refused).collect()
     }
+}
+
+/// The nodes that no plugin refuses; of one that room was promised on, that alone if it is among them.
+pub fn feasible(plugins: &Plugins, pod: &PodInfo, snapshot: &mut Snapshot) -> Vec<Slot> {
+    snapshot.know(&pod.template, &plugins.spreading);
+    let judge = Judge::new(plugins, pod, snapshot);
+    let takes = |node: &&Node| node.present && judge.all(node, &pod.uid).is_ok();
+    let promised = snapshot.nomination(&pod.uid);
+    if let Some(slot) = promised.filter(|slot| takes(&snapshot.node(*slot))) {
+        return vec![slot];
+    }
+    let nodes = snapshot.slots().iter().filter(takes);
+    nodes.map(|node| node.slot).collect()
 }
 
 /// What all plugins say of one node.

@@ -123,8 +123,8 @@ proptest! {
             let asks = PodInfo { template: template_of(&asks, &kinds[kind]), ..asks };
             let (best, feasible) = reference(&plugins, &asks, &mut snapshot);
             prop_assert_eq!(
-                kept.diagnose(&plugins, &asks, &mut snapshot),
-                Cycle::default().diagnose(&plugins, &asks, &mut snapshot)
+                kept.diagnose(&plugins, &asks, &mut snapshot, None),
+                Cycle::default().diagnose(&plugins, &asks, &mut snapshot, None)
             );
             prop_assert_eq!(kept.refreshed(&plugins, &kinds[kind], &snapshot).feasible(), feasible);
             match kept.decide(&plugins, &asks, &mut snapshot, &mut rng) {
@@ -216,7 +216,9 @@ fn the_message_counts_every_reason_of_every_node() {
     }
     let pod = info("large", &class(&[("cpu", "100")]));
     assert_eq!(
-        Cycle::default().diagnose(&plugins, &pod, &mut snapshot).message,
+        Cycle::default()
+            .diagnose(&plugins, &pod, &mut snapshot, None)
+            .message,
         "0/5 nodes are available: 1 node(s) were unschedulable, 2 Insufficient cpu, \
          2 node(s) had untolerated taint(s)."
     );

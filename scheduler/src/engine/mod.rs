@@ -12,6 +12,7 @@
 //! - Nothing is kept that the API does not hold: a new engine over the same cluster decides the same.
 
 mod attempts;
+mod consult;
 mod eviction;
 mod permit;
 
@@ -20,12 +21,13 @@ pub use eviction::Preemption;
 
 use crate::cycle::Cycle;
 use crate::diagnosis::Diagnosis;
+use crate::extender::{About, Question};
 use crate::framework::{Change, Changed, ClusterEvent, PostFiltered, Rejection};
 use crate::pod::{Classes, PodInfo};
 use crate::queue::{BackoffBounds, Place, Queue, Queued};
 use crate::registry::Plugins;
 use crate::report::{self, Report};
-use crate::snapshot::{Placement, Snapshot};
+use crate::snapshot::{Placement, Slot, Snapshot};
 use client::{Delta, ObjectKey};
 use component_base::clock::Instant;
 use component_base::rng::Rng;
@@ -44,8 +46,8 @@ pub struct Binding {
     pub pod: Arc<PodInfo>,
     /// The node's name.
     pub node: Arc<str>,
-    /// The write.
-    pub operation: BatchOperation,
+    /// The write; `None` when an extender binds the Pod.
+    pub operation: Option<BatchOperation>,
 }
 
 /// What the API holds after a binding was refused.
@@ -69,6 +71,8 @@ pub enum Outcome {
     Unschedulable,
     /// No node takes the Pod; room can be made for it: send this.
     Preempt(Box<Preemption>),
+    /// Extenders have a say about the Pod: ask them this, and pass on what they say by [`Engine::answered`].
+    Ask(Box<Question>),
     /// A node was found, and the Pod keeps it while it waits for something.
     Waiting,
     /// A plugin failed.
@@ -103,6 +107,7 @@ pub struct Engine {
     reports: Vec<Report>,
     evictions: eviction::Evictions,
     permits: permit::Waiting,
+    consultations: consult::Consultations,
     attempts: Attempts,
     synced: bool,
     revision: i64,
@@ -126,6 +131,7 @@ impl Engine {
             reports: Vec::new(),
             evictions: eviction::Evictions::default(),
             permits: permit::Waiting::default(),
+            consultations: consult::Consultations::default(),
             attempts: Attempts::default(),
             synced: false,
             revision: 0,
@@ -419,8 +425,13 @@ impl Engine {
         if let Some(outcome) = self.permitted(now, wall) {
             return Some(outcome);
         }
-        let queued = self.queue.pop(now)?;
-        let pod = queued.pod.clone();
+        if let Some(outcome) = self.heard(now, wall) {
+            return Some(outcome);
+        }
+        let pod = self.next_pod(now)?;
+        if self.asks_about(&pod) {
+            return Some(self.consult(&pod, now, wall));
+        }
         let Some(profile) = self.profiles.get_mut(&pod.template.spec.scheduler_name) else {
             self.queue.remove(&pod.key);
             return Some(Outcome::Error);
@@ -428,17 +439,22 @@ impl Engine {
         let found = profile
             .cycle
             .decide(&profile.plugins, &pod, &mut self.snapshot, &mut self.rng);
-        let Some(slot) = found else {
-            return Some(self.find_room(&pod, now, wall));
-        };
+        Some(match found {
+            Some(slot) => self.take_place(pod, slot, now, wall),
+            None => self.find_room(&pod, None, now, wall),
+        })
+    }
+
+    /// A Pod gets its place.
+    fn take_place(&mut self, pod: Arc<PodInfo>, slot: Slot, now: Instant, wall: Timestamp) -> Outcome {
         let node = self.snapshot.node(slot).name.clone();
         self.snapshot.place(&pod, &node, Placement::Assumed);
         if let Err(rejection) = self.reserve(&pod, &node) {
             self.forget(&pod, &node, now);
-            return Some(self.failed(&pod, &rejection, now, wall));
+            return self.failed(&pod, &rejection, now, wall);
         }
         self.changed(&pod.key, ClusterEvent::AssignedPodAdded, now);
-        Some(self.ask_permission(pod, node, now, wall))
+        self.ask_permission(pod, node, now, wall)
     }
 
     /// A plugin failed for a Pod that was taken.
@@ -450,12 +466,18 @@ impl Engine {
         Outcome::Error
     }
 
-    /// No node takes a Pod: asks whether anything helps.
-    fn find_room(&mut self, pod: &Arc<PodInfo>, now: Instant, wall: Timestamp) -> Outcome {
+    /// No node takes a Pod: asks whether anything helps. `refused` is what extenders have said of nodes that plugins left.
+    fn find_room(
+        &mut self,
+        pod: &Arc<PodInfo>,
+        refused: Option<&[Rejection]>,
+        now: Instant,
+        wall: Timestamp,
+    ) -> Outcome {
         let Some(profile) = self.profiles.get_mut(&pod.template.spec.scheduler_name) else {
             return Outcome::Error;
         };
-        let diagnosis = profile.cycle.diagnose(&profile.plugins, pod, &mut self.snapshot);
+        let diagnosis = { &mut profile.cycle }.diagnose(&profile.plugins, pod, &mut self.snapshot, refused);
         let mut post_filters = std::mem::take(&mut profile.plugins.post_filters);
         // Who is on the way out for it is not yet seen to be; to look again would send others away.
         let is_waiting = self.evictions.is_expected(&pod.key);
@@ -471,7 +493,20 @@ impl Engine {
             }
         }
         profile.plugins.post_filters = post_filters;
+        self.found(pod, diagnosis, found, now, wall)
+    }
+
+    /// What comes of the look for room.
+    fn found(
+        &mut self,
+        pod: &Arc<PodInfo>,
+        diagnosis: Arc<Diagnosis>,
+        found: PostFiltered,
+        now: Instant,
+        wall: Timestamp,
+    ) -> Outcome {
         match found {
+            PostFiltered::Rooms(rooms) => self.ask_extenders(pod, About::Rooms(rooms, diagnosis)),
             PostFiltered::Nothing(help) => {
                 // Where room was promised there is none after all.
                 if self.snapshot.nomination(&pod.uid).is_some() {
@@ -557,18 +592,20 @@ impl Engine {
     /// The binding of a Pod that has its place.
     fn binding(&mut self, pod: Arc<PodInfo>, node: Arc<str>, now: Instant, wall: Timestamp) -> Outcome {
         let profile = self.profiles.get(&pod.template.spec.scheduler_name);
+        let by_extender = profile.is_some_and(|profile| profile.plugins.extenders.bind(&pod.template));
         let mut plugins = profile.iter().flat_map(|profile| &profile.plugins.binds);
-        match plugins.find_map(|plugin| plugin.bind(&pod, &node)) {
-            Some(operation) => {
-                self.note(&pod, AttemptResult::Scheduled(node.clone()), wall);
-                Outcome::Bind(Box::new(Binding { pod, node, operation }))
-            }
-            None => {
-                self.forget(&pod, &node, now);
-                let rejection = Rejection::error("no plugin knows how to bind the pod");
-                self.failed(&pod, &rejection, now, wall)
-            }
+        let operation = if by_extender {
+            None
+        } else {
+            plugins.find_map(|plugin| plugin.bind(&pod, &node))
+        };
+        if operation.is_none() && !by_extender {
+            self.forget(&pod, &node, now);
+            let rejection = Rejection::error("no plugin knows how to bind the pod");
+            return self.failed(&pod, &rejection, now, wall);
         }
+        self.note(&pod, AttemptResult::Scheduled(node.clone()), wall);
+        Outcome::Bind(Box::new(Binding { pod, node, operation }))
     }
 
     /// Gives back what plugins had set aside for a Pod that was assumed.

@@ -226,6 +226,6 @@ impl Engine {
 
     /// Whether something is to be done now.
     pub fn is_ready(&self) -> bool {
-        self.queue.is_ready() || self.permits.is_ready()
+        self.queue.is_ready() || self.permits.is_ready() || self.consultations.is_ready()
     }
 }

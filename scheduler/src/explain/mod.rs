@@ -206,7 +206,7 @@ fn judge(
     let appraisal = Appraisal::of(plugins, pod, snapshot);
     if appraisal.feasible() == 0 {
         // What the profile keeps belongs to the engine's snapshot, and this may be a copy.
-        let diagnosis = Cycle::default().diagnose(plugins, pod, snapshot);
+        let diagnosis = Cycle::default().diagnose(plugins, pod, snapshot, None);
         response.message.clone_from(&diagnosis.message);
         response.suggestions = suggest::suggestions(plugins, pod, &mut snapshot.clone());
     }

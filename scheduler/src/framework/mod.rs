@@ -183,6 +183,8 @@ pub enum PostFiltered {
     Nothing(String),
     /// Those Pods must go.
     Room(Room),
+    /// Any of these will do, the cheapest first: extenders are to choose.
+    Rooms(Vec<Room>),
     /// Room is being made on the node that the Pod is nominated for; nothing more is to be done.
     Wait,
 }

@@ -136,6 +136,14 @@ impl PostFilter for DefaultPreemption {
                 look_on_snapshot(&mut search, pod, plugins, &budgets, snapshot, order, enough)
             };
             match choose(&search, &candidates) {
+                Some(_) if plugins.extenders.choose_victims(&pod.template) => {
+                    let mut order = candidates.clone();
+                    order.sort_by_key(|slot| candidate(&search, *slot).map(|candidate| candidate.cost));
+                    let rooms = order
+                        .iter()
+                        .map(|slot| room(&search, &candidates, *slot, snapshot));
+                    PostFiltered::Rooms(rooms.collect())
+                }
                 Some(slot) => PostFiltered::Room(room(&search, &candidates, slot, snapshot)),
                 None => {
                     let message = message(&search, snapshot.node_count());

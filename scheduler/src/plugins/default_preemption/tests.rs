@@ -71,6 +71,10 @@ fn ask(snapshot: &mut Snapshot, pod: &Pod) -> PostFiltered {
 /// `node: victims`, or what was said.
 fn told(found: &PostFiltered) -> String {
     match found {
+        PostFiltered::Rooms(rooms) => {
+            let rooms = rooms.iter().map(|room| told(&PostFiltered::Room(room.clone())));
+            rooms.collect::<Vec<_>>().join(", ")
+        }
         PostFiltered::Nothing(message) => message.clone(),
         PostFiltered::Wait => "wait".into(),
         PostFiltered::Room(room) => {
