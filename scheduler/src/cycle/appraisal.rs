@@ -1,6 +1,6 @@
 //! [`Appraisal`]: everything that the plugins say of every node for one Pod. For explanations: it costs a look at every node.
 
-use super::prepared::{PodPrepared, Prepared, PreparedScore, Refusal, pod_scores};
+use super::prepared::{PodPrepared, Prepared, PreparedScore, Refusal, pod_scores, promises};
 use crate::framework::{Bounds, UNSCORED};
 use crate::pod::PodInfo;
 use crate::registry::Plugins;
@@ -47,9 +47,10 @@ impl Appraisal {
     /// Asks every plugin.
     pub fn of(plugins: &Plugins, pod: &PodInfo, snapshot: &mut Snapshot) -> Self {
         snapshot.know(&pod.template, &plugins.spreading);
+        let promises = promises(plugins, pod, snapshot);
         let snapshot = &*snapshot;
         let of_class = Prepared::new(plugins, pod.class(), snapshot);
-        let of_pod = PodPrepared::new(plugins, pod, snapshot);
+        let of_pod = PodPrepared::new(plugins, pod, snapshot, &promises);
         let present = snapshot.slots().iter().filter(|node| node.present);
         let mut nodes: Vec<Appraised> = present
             .map(|node| Appraised {

@@ -14,7 +14,7 @@ mod prepared;
 mod ranking;
 
 pub use appraisal::{Appraisal, Appraised, Scored};
-pub use prepared::Refusal;
+pub use prepared::{NO_PROMISES, Promises, Refusal, promises};
 
 use crate::diagnosis::{Diagnosis, Histogram};
 use crate::framework::Rejection;
@@ -74,10 +74,11 @@ impl Cycle {
         rng: &mut Rng,
     ) -> Option<Slot> {
         snapshot.know(&pod.template, &plugins.spreading);
+        let promises = promises(plugins, pod, snapshot);
         let snapshot = &*snapshot;
         if let Some(slot) = snapshot.nomination(&pod.uid)
             && snapshot.node(slot).present
-            && Judge::new(plugins, pod, snapshot)
+            && Judge::new(plugins, pod, snapshot, &promises)
                 .all(snapshot.node(slot), &pod.uid)
                 .is_ok()
         {
@@ -85,13 +86,13 @@ impl Cycle {
         }
         if let Some(names) = &pod.class().named {
             let named = names.iter().filter_map(|name| snapshot.slot_named(name));
-            return self.decide_among(plugins, pod, snapshot, named.collect(), |_| 0, rng);
+            return self.decide_among(plugins, pod, (snapshot, &promises), named.collect(), |_| 0, rng);
         }
         if self.refreshed(plugins, pod.class(), snapshot).feasible() == 0 {
             return None;
         }
         let evaluation = &self.kept[0].1;
-        let prepared = PodPrepared::new(plugins, pod, snapshot);
+        let prepared = PodPrepared::new(plugins, pod, snapshot, &promises);
         if prepared.rejected.is_some() {
             return None;
         }
@@ -137,9 +138,10 @@ impl Cycle {
         rng: &mut Rng,
     ) -> Option<Slot> {
         snapshot.know(&pod.template, &plugins.spreading);
+        let promises = promises(plugins, pod, snapshot);
         let slots = offered.keys().copied().collect();
         let extra = |slot| offered.get(&slot).copied().unwrap_or(0);
-        self.decide_among(plugins, pod, snapshot, slots, extra, rng)
+        self.decide_among(plugins, pod, (snapshot, &promises), slots, extra, rng)
     }
 
     /// As [`Cycle::decide`], for a Pod that can only go to a few nodes: nothing is kept.
@@ -147,7 +149,7 @@ impl Cycle {
         &mut self,
         plugins: &Plugins,
         pod: &PodInfo,
-        snapshot: &Snapshot,
+        (snapshot, promises): (&Snapshot, &Promises),
         mut slots: Vec<Slot>,
         extra: impl Fn(Slot) -> i64,
         rng: &mut Rng,
@@ -157,7 +159,7 @@ impl Cycle {
         if slots.is_empty() {
             return None;
         }
-        PodPrepared::new(plugins, pod, snapshot).narrow(&mut slots, snapshot);
+        PodPrepared::new(plugins, pod, snapshot, promises).narrow(&mut slots, snapshot);
         if slots.len() < 2 {
             return slots.pop();
         }
@@ -178,8 +180,9 @@ impl Cycle {
         refused: Option<&[Rejection]>,
     ) -> Arc<Diagnosis> {
         snapshot.know(&pod.template, &plugins.spreading);
+        let promises = promises(plugins, pod, snapshot);
         let snapshot = &*snapshot;
-        let of_pod = PodPrepared::new(plugins, pod, snapshot);
+        let of_pod = PodPrepared::new(plugins, pod, snapshot, &promises);
         if of_pod.is_empty() && snapshot.nomination(&pod.uid).is_none() && refused.is_none() {
             let evaluation = self.refreshed(plugins, pod.class(), snapshot);
             return evaluation.diagnose(plugins, pod.class(), snapshot);
@@ -208,11 +211,16 @@ pub struct Judge<'a> {
 }
 
 impl<'a> Judge<'a> {
-    /// For a Pod that the snapshot knows.
-    pub fn new(plugins: &'a Plugins, pod: &'a PodInfo, snapshot: &'a Snapshot) -> Self {
+    /// For a Pod that the snapshot knows, and the [`promises`] that speak against it.
+    pub fn new(
+        plugins: &'a Plugins,
+        pod: &'a PodInfo,
+        snapshot: &'a Snapshot,
+        promises: &'a Promises,
+    ) -> Self {
         Self {
             of_class: Prepared::new(plugins, pod.class(), snapshot),
-            of_pod: PodPrepared::new(plugins, pod, snapshot),
+            of_pod: PodPrepared::new(plugins, pod, snapshot, promises),
         }
     }
 
@@ -256,6 +264,7 @@ impl<'a> Judge<'a> {
 impl Judge<'_> {
     /// Every plugin's refusal of a node; none when it takes the Pod.
     pub fn refusals(&self, node: &Node, uid: &str) -> Vec<Refusal> {
+        let promised = self.of_pod.promised(node.slot);
         let whole = self
             .of_class
             .rejected
@@ -265,14 +274,15 @@ impl Judge<'_> {
         let node = self.of_class.with_nominated(node, uid);
         let filters = self.of_class.filters.iter().chain(&self.of_pod.filters);
         let refused = filters.filter_map(|(place, filter)| Some((*place, filter.filter(&node).err()?)));
-        whole.chain(refused).collect()
+        whole.chain(refused).chain(promised).collect()
     }
 }
 
 /// The nodes that no plugin refuses; of one that room was promised on, that alone if it is among them.
 pub fn feasible(plugins: &Plugins, pod: &PodInfo, snapshot: &mut Snapshot) -> Vec<Slot> {
     snapshot.know(&pod.template, &plugins.spreading);
-    let judge = Judge::new(plugins, pod, snapshot);
+    let promises = promises(plugins, pod, snapshot);
+    let judge = Judge::new(plugins, pod, snapshot, &promises);
     let takes = |node: &&Node| node.present && judge.all(node, &pod.uid).is_ok();
     let promised = snapshot.nomination(&pod.uid);
     if let Some(slot) = promised.filter(|slot| takes(&snapshot.node(*slot))) {
@@ -288,7 +298,7 @@ pub fn feasible(plugins: &Plugins, pod: &PodInfo, snapshot: &mut Snapshot) -> Ve
 /// The first refusal.
 pub fn judge(plugins: &Plugins, pod: &PodInfo, snapshot: &mut Snapshot, slot: Slot) -> Result<(), Refusal> {
     snapshot.know(&pod.template, &plugins.spreading);
-    Judge::new(plugins, pod, snapshot).all(snapshot.node(slot), &pod.uid)
+    Judge::new(plugins, pod, snapshot, &NO_PROMISES).all(snapshot.node(slot), &pod.uid)
 }
 
 /// Adds scores, normalized among the nodes in question.

@@ -5,6 +5,7 @@ use crate::pod::{PodClass, PodInfo};
 use crate::registry::{FilterPlugin, PluginSet, Plugins, ScorePlugin};
 use crate::snapshot::{Node, Slot, Snapshot};
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 /// A refusal, and the place of the plugin that it comes from.
 pub type Refusal = (usize, Rejection);
@@ -106,8 +107,8 @@ impl<'a> Prepared<'a> {
         let mut node = Cow::Borrowed(node);
         for place in 0..node.nominated.len() {
             let promised = &node.nominated[place];
-            if promised.class.priority >= self.class.priority && *promised.uid != *uid {
-                let class = promised.class.clone();
+            if promised.counts_for(self.class.priority, uid) {
+                let class = promised.class().clone();
                 node.to_mut().add_pod(&class);
             }
         }
@@ -120,10 +121,68 @@ pub(crate) struct PodPrepared<'a> {
     pub(crate) filters: Vec<(usize, Box<dyn Filter + 'a>)>,
     /// The plugin that refused all nodes.
     pub(crate) rejected: Option<Refusal>,
+    promises: &'a Promises,
+}
+
+/// Nodes that would be refused if the Pods were there that they are promised to.
+pub type Promises = BTreeMap<Slot, Refusal>;
+
+/// For where promises do not count, as where room is looked for.
+pub static NO_PROMISES: Promises = Promises::new();
+
+/// Works out which promises speak against a Pod by what Pod plugins say; what class plugins say of them is in every judgement. As upstream,
+/// a Pod must fit with them and without them, and plugins that have no opinion without them are not asked.
+pub fn promises(plugins: &Plugins, pod: &PodInfo, snapshot: &mut Snapshot) -> Promises {
+    let mut promises = Promises::new();
+    if snapshot.promises_nothing() {
+        return promises;
+    }
+    let of_pod = PodPrepared::new(plugins, pod, snapshot, &NO_PROMISES);
+    let mut asked = PluginSet::default();
+    for (place, _) in &of_pod.filters {
+        asked.insert(*place);
+    }
+    // One that keeps away from Pods which are not there yet has nothing to say, and is asked all the same.
+    let affinity = pod.template.spec.affinity.as_ref();
+    if affinity.is_some_and(|affinity| affinity.pod_anti_affinity.is_some()) {
+        let place = plugins
+            .filters
+            .iter()
+            .position(|plugin| plugin.name() == "InterPodAffinity");
+        place.into_iter().for_each(|place| asked.insert(place));
+    }
+    if asked.is_empty() || of_pod.rejected.is_some() {
+        return promises;
+    }
+    let mut slots = snapshot.promised_to_others(pod);
+    // Mostly there is no room on a node that is promised, which is soon seen.
+    let of_class = Prepared::new(plugins, pod.class(), snapshot);
+    slots.retain(|slot| of_class.judge(snapshot.node(*slot), &pod.uid).is_ok());
+    drop((of_pod, of_class));
+    for slot in slots {
+        let kept = snapshot.keep_promises(slot, pod);
+        snapshot.know(&pod.template, &plugins.spreading);
+        let of_pod = PodPrepared::new(plugins, pod, snapshot, &NO_PROMISES);
+        let refused = of_pod.judge(snapshot.node(slot)).err();
+        drop(of_pod);
+        for key in kept {
+            snapshot.remove_pod(&key);
+        }
+        if let Some(refusal) = refused.filter(|(place, _)| asked.contains(*place)) {
+            promises.insert(slot, refusal);
+        }
+    }
+    snapshot.know(&pod.template, &plugins.spreading);
+    promises
 }
 
 impl<'a> PodPrepared<'a> {
-    pub(crate) fn new(plugins: &'a Plugins, pod: &'a PodInfo, snapshot: &'a Snapshot) -> Self {
+    pub(crate) fn new(
+        plugins: &'a Plugins,
+        pod: &'a PodInfo,
+        snapshot: &'a Snapshot,
+        promises: &'a Promises,
+    ) -> Self {
         let mut filters = Vec::new();
         for (place, plugin) in plugins.filters.iter().enumerate() {
             let FilterPlugin::Pod(plugin) = plugin else {
@@ -136,6 +195,7 @@ impl<'a> PodPrepared<'a> {
                     return Self {
                         filters,
                         rejected: Some((place, rejection)),
+                        promises,
                     };
                 }
             }
@@ -143,6 +203,7 @@ impl<'a> PodPrepared<'a> {
         Self {
             filters,
             rejected: None,
+            promises,
         }
     }
 
@@ -154,7 +215,12 @@ impl<'a> PodPrepared<'a> {
         for (place, filter) in &self.filters {
             filter.filter(node).map_err(|rejection| (*place, rejection))?;
         }
-        Ok(())
+        self.promised(node.slot).map_or(Ok(()), Err)
+    }
+
+    /// The refusal of a node that others are promised.
+    pub(crate) fn promised(&self, slot: Slot) -> Option<Refusal> {
+        self.promises.get(&slot).cloned()
     }
 
     /// Keeps the nodes that all of them take.
@@ -165,11 +231,14 @@ impl<'a> PodPrepared<'a> {
         for (_, filter) in &self.filters {
             filter.narrow(slots, snapshot);
         }
+        if !self.promises.is_empty() {
+            slots.retain(|slot| !self.promises.contains_key(slot));
+        }
     }
 
     /// Whether it has no opinion.
     pub(crate) fn is_empty(&self) -> bool {
-        self.filters.is_empty() && self.rejected.is_none()
+        self.filters.is_empty() && self.rejected.is_none() && self.promises.is_empty()
     }
 }
 

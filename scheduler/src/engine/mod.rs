@@ -558,7 +558,7 @@ impl Engine {
             return;
         };
         let promised = self.snapshot.node(slot).nominated.iter();
-        let lower = promised.filter(|other| other.class.priority < pod.priority());
+        let lower = promised.filter(|other| other.class().priority < pod.priority());
         let lower: Vec<ObjectKey> = lower.map(|other| other.key.clone()).collect();
         for key in lower {
             let Some(other) = self.queue.get(&key).map(|queued| queued.pod.clone()) else {

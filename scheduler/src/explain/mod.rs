@@ -9,7 +9,7 @@ mod what_if;
 
 pub(crate) use service::{Asked, ExplainService};
 
-use crate::cycle::{Appraisal, Appraised, Cycle, Judge, Scored};
+use crate::cycle::{Appraisal, Appraised, Cycle, Judge, Scored, promises};
 use crate::engine::{Attempt, AttemptResult, Engine, Profile};
 use crate::framework::{Rejection, Room};
 use crate::limits::NODES_EXPLAINED;
@@ -224,7 +224,8 @@ fn judge(
         .nodes
         .truncate(limit.unwrap_or(NODES_EXPLAINED).min(NODES_EXPLAINED));
     if request.full {
-        let judge = Judge::new(plugins, pod, snapshot);
+        let promises = promises(plugins, pod, snapshot);
+        let judge = Judge::new(plugins, pod, snapshot, &promises);
         for told in response.nodes.iter_mut().filter(|told| !told.feasible) {
             let Some(node) = snapshot.node_named(&told.node) else {
                 continue;

@@ -3,7 +3,7 @@
 //! For each node, every plugin's refusal is answered by the change that removes it: more of a resource, a taint tolerated, a term left
 //! out. The changes that fewest plugins ask for come first, then the smallest; each set is tried in thought before it is told.
 
-use crate::cycle::{Judge, Refusal};
+use crate::cycle::{Judge, Refusal, promises};
 use crate::pod::{PodClass, PodInfo, PodTemplate, TemplateId};
 use crate::registry::Plugins;
 use crate::snapshot::{Node, Slot, Snapshot};
@@ -33,7 +33,8 @@ struct Thought {
 pub(super) fn suggestions(plugins: &Plugins, pod: &PodInfo, snapshot: &mut Snapshot) -> Vec<Suggestion> {
     let mut thoughts: Vec<(Slot, Thought)> = Vec::new();
     {
-        let judge = Judge::new(plugins, pod, snapshot);
+        let promises = promises(plugins, pod, snapshot);
+        let judge = Judge::new(plugins, pod, snapshot, &promises);
         for node in snapshot.slots().iter().filter(|node| node.present) {
             let refusals = judge.refusals(node, &pod.uid);
             thoughts
@@ -58,7 +59,8 @@ pub(super) fn suggestions(plugins: &Plugins, pod: &PodInfo, snapshot: &mut Snaps
             ..pod.clone()
         };
         snapshot.know(&changed.template, &plugins.spreading);
-        let fits = Judge::new(plugins, &changed, snapshot)
+        let promises = promises(plugins, &changed, snapshot);
+        let fits = Judge::new(plugins, &changed, snapshot, &promises)
             .all(&thought.node, &changed.uid)
             .is_ok();
         if fits {

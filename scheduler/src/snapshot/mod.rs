@@ -210,6 +210,49 @@ impl Snapshot {
         self.nominations.get(uid).copied()
     }
 
+    /// Whether room is being made for nobody.
+    pub fn promises_nothing(&self) -> bool {
+        self.nominations.is_empty()
+    }
+
+    /// The nodes that are promised to other Pods of this one's priority or higher.
+    pub fn promised_to_others(&self, pod: &PodInfo) -> Vec<Slot> {
+        let counts = |slot: &Slot| {
+            let mut promised = self.node(*slot).nominated.iter();
+            promised.any(|other| other.counts_for(pod.priority(), &pod.uid))
+        };
+        let mut slots: Vec<Slot> = self.nominations.values().copied().filter(counts).collect();
+        slots.sort_unstable();
+        slots.dedup();
+        slots
+    }
+
+    /// Places the Pods that a node is promised to, of this one's priority or higher, as if they were there already. Gives who they are, for
+    /// [`Snapshot::remove_pod`].
+    pub fn keep_promises(&mut self, slot: Slot, pod: &PodInfo) -> Vec<ObjectKey> {
+        let node = self.node(slot).name.clone();
+        let promised = self.node(slot).nominated.clone().into_iter();
+        let counted = promised
+            .filter(|other| other.counts_for(pod.priority(), &pod.uid) && self.pods.id(&other.key).is_none());
+        let placed: Vec<PlacedPod> = counted
+            .map(|other| PlacedPod {
+                key: other.key,
+                uid: other.uid,
+                revision: 0,
+                slot,
+                placement: Placement::Assumed,
+                started: 0,
+                deleting: false,
+                template: other.template,
+            })
+            .collect();
+        let keys = placed.iter().map(|pod| pod.key.clone()).collect();
+        for pod in placed {
+            self.put_back(pod, &node);
+        }
+        keys
+    }
+
     /// How many Pods have a node.
     pub fn pod_count(&self) -> usize {
         self.pods.len()
@@ -372,7 +415,7 @@ impl Snapshot {
         self.nodes[slot as usize].nominated.push(Nominated {
             key: pod.key.clone(),
             uid: pod.uid.clone(),
-            class: pod.class().clone(),
+            template: pod.template.clone(),
         });
         self.changes.note(slot);
     }

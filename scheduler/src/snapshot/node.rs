@@ -2,7 +2,7 @@
 
 use super::{PodId, Resources, Slot, UsedPorts};
 use crate::framework::{ClusterEvent, EventSet};
-use crate::pod::PodClass;
+use crate::pod::{PodClass, PodTemplate};
 use apimachinery::resources::Allocatable;
 use apimachinery::well_known::PREFER_NO_SCHEDULE;
 use client::ObjectKey;
@@ -12,14 +12,32 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A Pod that room is being made for on a node.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Nominated {
     /// Namespace and name.
     pub key: ObjectKey,
     /// Who it is.
     pub uid: Arc<str>,
+    /// What it was made from.
+    pub template: Arc<PodTemplate>,
+}
+
+impl PartialEq for Nominated {
+    fn eq(&self, other: &Self) -> bool {
+        self.uid == other.uid && self.template.id == other.template.id
+    }
+}
+
+impl Nominated {
+    /// Whether what it is promised is taken for a Pod of that priority, which is not it itself.
+    pub fn counts_for(&self, priority: i32, uid: &str) -> bool {
+        self.class().priority >= priority && *self.uid != *uid
+    }
+
     /// What it asks for.
-    pub class: Arc<PodClass>,
+    pub fn class(&self) -> &Arc<PodClass> {
+        &self.template.class
+    }
 }
 
 /// A node as the plugins see it.

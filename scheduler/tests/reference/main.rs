@@ -98,6 +98,11 @@ fn case(seed: u64) -> usize {
     for pod in world.pods.values() {
         place(&mut kept, pod);
     }
+    for pod in &world.promised {
+        let info = PodInfo::of(pod, 1, &mut kept.classes);
+        kept.snapshot
+            .nominate(&info, Some(&pod.spec.as_ref().expect("a spec").node_name));
+    }
     let mut asking = draw.pod("asking");
     let mut feasible = compare(seed, &world, &mut kept, &asking, &mut ties);
     for change in 0..CHANGES {

@@ -26,6 +26,8 @@ pub(crate) struct World {
     pub(crate) namespaces: BTreeMap<String, Labels>,
     pub(crate) services: Vec<Service>,
     pub(crate) storage: Storage,
+    /// The Pods that room is being made for, with the nodes that they name.
+    pub(crate) promised: Vec<Pod>,
 }
 
 const HOSTNAME: &str = "kubernetes.io/hostname";
@@ -91,29 +93,71 @@ impl World {
 
     /// The first plugin that refuses the node.
     pub(crate) fn filter(&self, pod: &Pod, node: &Node) -> Option<&'static str> {
-        // What a plugin says of the Pod alone comes before what those that look at other Pods say of a node.
+        let with = self.with_promised(pod, node);
         let of_class: [(&'static str, bool); 5] = [
             ("NodeUnschedulable", self.is_open(pod, node)),
             ("TaintToleration", untolerated(pod, node, false) == 0),
             ("NodeAffinity", selects(spec(pod), node)),
-            ("NodePorts", self.ports_are_free(pod, node)),
-            ("NodeResourcesFit", self.has_room(pod, node)),
+            ("NodePorts", with.ports_are_free(pod, node)),
+            ("NodeResourcesFit", with.has_room(pod, node)),
         ];
-        if let Some((name, _)) = of_class.into_iter().find(|(_, fits)| !fits) {
-            return Some(name);
-        }
-        if let Some(name) = self.refuses_all(pod) {
-            return Some(name);
-        }
-        let of_pod: [(&'static str, bool); 6] = [
+        let refused =
+            |all: &[(&'static str, bool)]| all.iter().find(|(_, fits)| !fits).map(|(name, _)| *name);
+        // What a plugin says of the Pod alone comes before what those that look at other Pods say of a node.
+        refused(&of_class)
+            .or_else(|| self.refuses_all(pod))
+            .or_else(|| refused(&self.of_pod(pod, node)))
+            .or_else(|| {
+                // Who has no opinion of the cluster as it is is not asked about promises.
+                let asked = |name: &str| match name {
+                    "VolumeRestrictions" => self.is_restricted(pod),
+                    "InterPodAffinity" => self.minds(pod),
+                    _ => true,
+                };
+                let mut kept = with.of_pod(pod, node).to_vec();
+                kept.retain(|(name, _)| asked(name));
+                refused(&kept)
+            })
+    }
+
+    fn of_pod(&self, pod: &Pod, node: &Node) -> [(&'static str, bool); 6] {
+        [
             ("VolumeRestrictions", self.is_unrestricted(pod, node)),
             ("NodeVolumeLimits", self.holds_volumes(pod, node)),
             ("VolumeBinding", self.has_volumes(pod, node)),
             ("VolumeZone", self.is_in_zone(pod, node)),
             ("PodTopologySpread", self.is_even(pod, node)),
             ("InterPodAffinity", self.is_liked(pod, node)),
-        ];
-        of_pod.into_iter().find(|(_, fits)| !fits).map(|(name, _)| name)
+        ]
+    }
+
+    /// The cluster with the Pods that a node is promised to, of this Pod's priority or higher.
+    fn with_promised(&self, pod: &Pod, node: &Node) -> Self {
+        let mut with = self.clone();
+        let priority = |pod: &Pod| spec(pod).priority.unwrap_or(0);
+        let promised = self
+            .promised
+            .iter()
+            .filter(|other| spec(other).node_name == node.name() && priority(other) >= priority(pod));
+        with.pods
+            .extend(promised.map(|other| (other.name().to_owned(), other.clone())));
+        with
+    }
+
+    /// Whether affinity between Pods has anything to do with a Pod.
+    fn minds(&self, pod: &Pod) -> bool {
+        let apart = spec(pod)
+            .affinity
+            .as_ref()
+            .is_some_and(|affinity| affinity.pod_anti_affinity.is_some());
+        let mut others = self.placed();
+        apart
+            || !required(pod, true).is_empty()
+            || others.any(|(other, at)| {
+                let terms = required(other, false);
+                let here = |term: &PodAffinityTerm| labels(at).contains_key(&term.topology_key);
+                { terms.iter() }.any(|term| here(term) && self.means(other, term, pod))
+            })
     }
 
     fn is_open(&self, pod: &Pod, node: &Node) -> bool {

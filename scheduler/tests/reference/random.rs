@@ -496,6 +496,7 @@ impl Draw<'_> {
                 a.topology_key == b.topology_key && a.when_unsatisfiable == b.when_unsatisfiable
             });
         }
+        spec.priority = Some([0, 0, 5, 10][self.below(4)]);
         if self.once_in(4) {
             spec.volumes = self.volumes();
         }
@@ -556,6 +557,13 @@ impl Draw<'_> {
         for number in 0..self.below(9) {
             let pod = self.placed(&format!("pod-{number}"), nodes);
             world.pods.insert(pod.name().into(), pod);
+        }
+        if self.once_in(2) {
+            for number in 0..self.below(3) {
+                let mut pod = self.placed(&format!("promised-{number}"), nodes);
+                pod.metadata_mut().deletion_timestamp = None;
+                world.promised.push(pod);
+            }
         }
         world
     }

@@ -103,13 +103,25 @@ impl World {
         named.any(is_missing).then_some("VolumeZone")
     }
 
-    pub(crate) fn is_unrestricted(&self, pod: &Pod, node: &Node) -> bool {
-        let alone = names(pod).into_iter().all(|name| {
+    /// Whether a Pod names disks, or claims that are for one Pod and have one.
+    pub(crate) fn is_restricted(&self, pod: &Pod) -> bool {
+        let is_disk = |source: &VolumeSource| {
+            source.gce_persistent_disk.is_some() || source.aws_elastic_block_store.is_some()
+        };
+        sources(pod).into_iter().any(is_disk) || !self.has_claims_alone(pod)
+    }
+
+    /// Whether the claims of a Pod that are for one Pod have no other.
+    fn has_claims_alone(&self, pod: &Pod) -> bool {
+        names(pod).into_iter().all(|name| {
             let spec = self.storage.claims[&name].spec.as_ref();
             let modes = &spec.expect("every claim here has a spec").access_modes;
             !modes.contains(&"ReadWriteOncePod".to_owned())
                 || !self.pods.values().any(|other| names(other).contains(&name))
-        });
+        })
+    }
+
+    pub(crate) fn is_unrestricted(&self, pod: &Pod, node: &Node) -> bool {
         let clash = |a: &VolumeSource, b: &VolumeSource| {
             let gce = a.gce_persistent_disk.as_ref().zip(b.gce_persistent_disk.as_ref());
             let aws = a
@@ -122,7 +134,7 @@ impl World {
         let free = sources(pod)
             .into_iter()
             .all(|wanted| self.on(node).flat_map(sources).all(|held| !clash(wanted, held)));
-        alone && free
+        self.has_claims_alone(pod) && free
     }
 
     fn handle(&self, name: &str) -> Option<(String, String)> {

@@ -9,7 +9,7 @@
 mod budgets;
 mod search;
 
-use crate::cycle::Judge;
+use crate::cycle::{Judge, NO_PROMISES};
 use crate::framework::{Plugin, PostFilter, PostFiltered, Room, Victim};
 use crate::pod::{PodClass, PodInfo};
 use crate::registry::Plugins;
@@ -100,7 +100,7 @@ impl PostFilter for DefaultPreemption {
         let enough = self.enough(snapshot.node_count());
         let budgets = Budgets::of(snapshot);
         snapshot.know(&pod.template, &plugins.spreading);
-        let judge = Judge::new(plugins, pod, snapshot);
+        let judge = Judge::new(plugins, pod, snapshot, &NO_PROMISES);
         if judge.is_hopeless() {
             let nodes = snapshot.node_count();
             return PostFiltered::Nothing(format!(
@@ -202,7 +202,7 @@ fn look_on_copies(
     order: impl Iterator<Item = Slot>,
     enough: usize,
 ) -> Vec<Slot> {
-    let judge = Judge::new(plugins, pod, snapshot);
+    let judge = Judge::new(plugins, pod, snapshot, &NO_PROMISES);
     let (mut candidates, mut harmless) = (Vec::new(), false);
     for slot in order {
         let found = &mut search.found[slot as usize];

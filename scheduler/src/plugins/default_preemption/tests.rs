@@ -356,7 +356,7 @@ proptest! {
             // The slow way, on the snapshot itself, finds the same.
             let budgets = Budgets::default();
             let quick: Vec<Found> = {
-                let judge = Judge::new(&plugins, &high, &snapshot);
+                let judge = Judge::new(&plugins, &high, &snapshot, &NO_PROMISES);
                 let nodes = snapshot.slots().iter();
                 nodes.map(|node| on_copy(&judge, &high, node, &budgets, &snapshot)).collect()
             };
@@ -367,7 +367,7 @@ proptest! {
             // The Pod fits without the victims, and no victim could have stayed.
             prop_assert!(room.victims.iter().all(|victim| victim.priority < 2));
             let slot = snapshot.slot_named(&room.node).unwrap();
-            let judge = Judge::new(&plugins, &high, &snapshot);
+            let judge = Judge::new(&plugins, &high, &snapshot, &NO_PROMISES);
             let mut left = snapshot.node(slot).clone();
             let victims: Vec<_> = room.victims.iter().map(|victim| snapshot.pod(&victim.key).unwrap()).collect();
             victims.iter().for_each(|victim| left.remove_pod(victim.class()));
