@@ -23,12 +23,20 @@ pub fn is_sidecar(init: &Container) -> bool {
 /// What the scheduler sets aside: the containers' effective requests, what the Pod as a whole asks for in their place,
 /// and the runtime's overhead. Quantities that cannot be read count as nothing; validation has refused them.
 pub fn pod_requests(spec: &PodSpec) -> Amounts {
-    with_pod_level(spec, |r| &r.requests)
+    let mut amounts = with_pod_level(spec, |r| &r.requests);
+    add(&mut amounts, &read(&spec.overhead));
+    amounts
 }
 
-/// The Pod's effective limits, by the same rule.
+/// The Pod's effective limits, by the same rule; overhead raises those that there are, and makes none.
 pub fn pod_limits(spec: &PodSpec) -> Amounts {
-    with_pod_level(spec, |r| &r.limits)
+    let mut amounts = with_pod_level(spec, |r| &r.limits);
+    for (name, overhead) in read(&spec.overhead) {
+        if let Some(amount) = amounts.get_mut(&name) {
+            *amount += &overhead;
+        }
+    }
+    amounts
 }
 
 type Pick = fn(&ResourceRequirements) -> &BTreeMap<String, proto::Quantity>;
@@ -37,9 +45,6 @@ fn with_pod_level(spec: &PodSpec, pick: Pick) -> Amounts {
     let mut amounts = container_amounts(spec, pick);
     if let Some(resources) = &spec.resources {
         amounts.extend(read(pick(resources)));
-    }
-    if !amounts.is_empty() {
-        add(&mut amounts, &read(&spec.overhead));
     }
     amounts
 }
@@ -171,6 +176,13 @@ mod tests {
         spec.resources = cpu("1").resources;
         assert_eq!(pod_requests(&spec)["cpu"].to_string(), "1010m");
         assert!(pod_limits(&spec).is_empty());
+        spec.containers.clear();
+        spec.resources = None;
+        assert_eq!(
+            pod_requests(&spec)["cpu"].to_string(),
+            "10m",
+            "overhead counts alone, too"
+        );
     }
 
     #[test]

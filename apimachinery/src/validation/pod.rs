@@ -8,7 +8,8 @@ use crate::names;
 use crate::path::Path;
 use crate::strategy::Subresource;
 use proto::api::core::v1::{
-    Container, Pod, PodSecurityContext, PodSpec, PodTemplate, PodTemplateSpec, Toleration,
+    Affinity, Container, NodeAffinity, NodeSelectorTerm, Pod, PodSecurityContext, PodSpec, PodTemplate,
+    PodTemplateSpec, Toleration,
 };
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -182,6 +183,7 @@ fn pod_spec(spec: &PodSpec, at: &Path<'_>, faults: &mut Faults) {
     resources::list(&spec.overhead, &at.field("overhead"), faults);
     if let Some(requirements) = &spec.resources {
         resources::requirements(requirements, &at.field("resources"), faults);
+        resources::pod_level(spec, requirements, &at.field("resources"), faults);
     }
     let gates = at.field("readinessGates");
     for (i, gate) in spec.readiness_gates.iter().enumerate() {
@@ -379,12 +381,54 @@ fn spec_update(old: &PodSpec, new: &PodSpec, at: &Path<'_>, faults: &mut Faults)
         if kept {
             rest.node_selector.clone_from(&old.node_selector);
         }
-        if old.affinity.is_none() {
-            rest.affinity = None;
-        }
+        node_affinity_update(old, &mut rest, &at.field("affinity.nodeAffinity"), faults);
     }
     if rest != *old {
         faults.forbidden(at, MAY_CHANGE);
+    }
+}
+
+/// Node affinity of a gated Pod may only become narrower: terms are alternatives, so none may come or go, and each may get more
+/// requirements. What is only preferred may become anything. Where that is so, `rest` gets the old one.
+/// <https://kubernetes.io/docs/concepts/scheduling-eviction/pod-scheduling-readiness/#mutable-pod-scheduling-directives>
+fn node_affinity_update(old: &PodSpec, rest: &mut PodSpec, at: &Path<'_>, faults: &mut Faults) {
+    fn of(spec: &PodSpec) -> Option<&NodeAffinity> {
+        spec.affinity.as_ref()?.node_affinity.as_ref()
+    }
+    fn terms(affinity: Option<&NodeAffinity>) -> &[NodeSelectorTerm] {
+        let required = affinity.and_then(|a| a.required_during_scheduling_ignored_during_execution.as_ref());
+        required.map_or(&[], |required| &required.node_selector_terms)
+    }
+    let before = of(old).cloned();
+    let (were, are) = (terms(before.as_ref()), terms(of(rest)));
+    let list = at.field("requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms");
+    if !were.is_empty() && were.len() != are.len() {
+        let detail = "no additions/deletions to non-empty NodeSelectorTerms list are allowed";
+        faults.invalid(&list, are.len(), detail);
+    } else {
+        for (i, (was, is)) in were.iter().zip(are).enumerate() {
+            let only_more = is.match_expressions.starts_with(&was.match_expressions)
+                && is.match_fields.starts_with(&was.match_fields);
+            // A term without requirements is met by no node: with some it would be wider.
+            let was_empty = was.match_expressions.is_empty() && was.match_fields.is_empty();
+            if !only_more || was_empty && is != was {
+                let detail = "only additions are allowed (no mutations or deletions)";
+                faults.invalid(&list.index(i), i, detail);
+            }
+        }
+    }
+    let is_empty =
+        |affinity: &Affinity| affinity.pod_affinity.is_none() && affinity.pod_anti_affinity.is_none();
+    match (&mut rest.affinity, before) {
+        (None, None) => {}
+        (affinity @ None, before) => {
+            *affinity = Some(Affinity {
+                node_affinity: before,
+                ..Affinity::default()
+            });
+        }
+        (Some(affinity), None) if old.affinity.is_none() && is_empty(affinity) => rest.affinity = None,
+        (Some(affinity), before) => affinity.node_affinity = before,
     }
 }
 

@@ -4,7 +4,8 @@ use super::Faults;
 use crate::names;
 use crate::path::Path;
 use crate::quantity::Quantity;
-use proto::api::core::v1::ResourceRequirements;
+use crate::resources::container_amounts;
+use proto::api::core::v1::{PodSpec, ResourceRequirements};
 use std::collections::BTreeMap;
 
 /// Resources that a container can ask for without a domain in front.
@@ -70,6 +71,33 @@ pub(super) fn list(list: &BTreeMap<String, proto::Quantity>, at: &Path<'_>, faul
         let at = at.key(name);
         faults.problems(&at, name, names::qualified_name(name));
         quantity(name, amount, &at, faults);
+    }
+}
+
+/// What a Pod asks for as a whole: only what can be shared by its containers, and as much as they ask for together.
+/// <https://kubernetes.io/docs/tasks/configure-pod-container/assign-pod-level-resources/>
+pub(super) fn pod_level(
+    spec: &PodSpec,
+    resources: &ResourceRequirements,
+    at: &Path<'_>,
+    faults: &mut Faults,
+) {
+    let is_shared = |name: &str| matches!(name, "cpu" | "memory") || name.starts_with("hugepages-");
+    for (part, list) in [("limits", &resources.limits), ("requests", &resources.requests)] {
+        for name in list.keys().filter(|name| !is_shared(name)) {
+            let supported = ["cpu", "hugepages-", "memory"];
+            faults.one_of(&at.field(part).key(name), name, &supported);
+        }
+    }
+    let of_containers = container_amounts(spec, |resources| &resources.requests);
+    for (name, request) in &resources.requests {
+        let Some(all) = of_containers.get(name) else {
+            continue;
+        };
+        if Quantity::try_from(request).is_ok_and(|asked| asked < *all) {
+            let detail = format!("must be greater than or equal to aggregate container requests of {all}");
+            faults.invalid(&at.field("requests").key(name), &request.string, &detail);
+        }
     }
 }
 

@@ -637,3 +637,114 @@ fn a_pods_status_keeps_its_quality_of_service() {
     let found = faults(|f| status("BestEffort", "Dancing").validate_status_update(&old, f));
     assert_eq!(found.len(), 2, "{found:?}");
 }
+
+#[test]
+fn where_a_gated_pod_may_go_can_only_be_narrowed() {
+    let requirement = |key: &str| NodeSelectorRequirement {
+        key: key.into(),
+        operator: "Exists".into(),
+        ..NodeSelectorRequirement::default()
+    };
+    let term = |keys: &[&str]| NodeSelectorTerm {
+        match_expressions: keys.iter().map(|key| requirement(key)).collect(),
+        ..NodeSelectorTerm::default()
+    };
+    let with = |gated: bool, terms: &[&[&str]]| {
+        let mut pod = pod();
+        let spec = pod.spec.as_mut().unwrap();
+        if gated {
+            spec.scheduling_gates.push(PodSchedulingGate { name: "a".into() });
+        }
+        if !terms.is_empty() {
+            let affinity = spec
+                .affinity
+                .get_or_insert_default()
+                .node_affinity
+                .get_or_insert_default();
+            let required = &mut affinity.required_during_scheduling_ignored_during_execution;
+            required.get_or_insert_default().node_selector_terms =
+                terms.iter().map(|keys| term(keys)).collect();
+        }
+        pod
+    };
+    type Terms<'a> = &'a [&'a [&'a str]];
+    let list = "spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms";
+    let cases: [(bool, Terms<'_>, Terms<'_>, &str); 8] = [
+        (true, &[], &[&["a"]], ""),
+        (true, &[&["a"]], &[&["a", "b"]], ""),
+        (
+            true,
+            &[&["a"]],
+            &[&["b"]],
+            "[0]: Invalid value: 0: only additions are allowed",
+        ),
+        (
+            true,
+            &[&["a", "b"]],
+            &[&["a"]],
+            "[0]: Invalid value: 0: only additions are allowed",
+        ),
+        (
+            true,
+            &[&["a"]],
+            &[&["a"], &["b"]],
+            ": Invalid value: 2: no additions/deletions",
+        ),
+        (true, &[&["a"]], &[], ": Invalid value: 0: no additions/deletions"),
+        (true, &[&["a"], &["b"]], &[&["a"], &["b", "c"]], ""),
+        (false, &[&["a"]], &[&["a", "b"]], "spec: Forbidden"),
+    ];
+    for (gated, before, after, expected) in cases {
+        let (old, new) = (with(gated, before), with(gated, after));
+        let found = faults(|f| new.validate_update(&old, f));
+        let expected = if expected.starts_with("spec") || expected.is_empty() {
+            expected.to_owned()
+        } else {
+            format!("{list}{expected}")
+        };
+        let as_expected = match found.as_slice() {
+            [] => expected.is_empty(),
+            [fault] => !expected.is_empty() && fault.starts_with(&expected),
+            _ => false,
+        };
+        assert!(
+            as_expected,
+            "{before:?} to {after:?}: expected {expected:?}, found {found:?}"
+        );
+    }
+}
+
+#[test]
+fn a_pod_asks_as_a_whole_for_what_its_containers_share_and_no_less_than_they_do() {
+    let quantity = |text: &str| proto::Quantity { string: text.into() };
+    for (name, whole, expected) in [
+        ("cpu", "2", ""),
+        ("cpu", "1", ""),
+        (
+            "cpu",
+            "500m",
+            "spec.resources.requests[cpu]: Invalid value: \"500m\": must be greater than or equal to aggregate container requests of 1",
+        ),
+        ("memory", "1Gi", ""),
+        (
+            "ephemeral-storage",
+            "1Gi",
+            "spec.resources.requests[ephemeral-storage]: Unsupported value",
+        ),
+    ] {
+        let mut pod = pod();
+        let spec = pod.spec.as_mut().unwrap();
+        let own = main(spec).resources.get_or_insert_default();
+        own.limits.clear();
+        own.requests = [("cpu".to_owned(), quantity("1"))].into();
+        let requests = &mut spec.resources.get_or_insert_default().requests;
+        requests.insert(name.into(), quantity(whole));
+        let found = faults(|f| pod.validate(f));
+        let as_expected = match found.as_slice() {
+            [] => expected.is_empty(),
+            [fault] => !expected.is_empty() && fault.starts_with(expected),
+            _ => false,
+        };
+        assert!(as_expected, "{name} {whole}: {found:?}");
+    }
+}
