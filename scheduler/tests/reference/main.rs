@@ -5,6 +5,7 @@
 
 mod naive;
 mod random;
+mod room;
 mod volumes;
 
 use client::ObjectKey;
@@ -14,10 +15,12 @@ use proto::api::core::v1::{Namespace, Node, Pod};
 use proto::{Kind, Object};
 use random::Draw;
 use scheduler::cycle::{Appraisal, Cycle};
+use scheduler::framework::{PostFilter, PostFiltered};
+use scheduler::plugins::default_preemption::DefaultPreemption;
 use scheduler::pod::{Classes, PodInfo};
 use scheduler::registry::Plugins;
 use scheduler::snapshot::{Placement, Snapshot};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How many clusters, unless the environment says otherwise. Each is judged again after each of its changes.
 const CASES: u64 = 100_000;
@@ -43,29 +46,37 @@ fn number(name: &str, default: u64) -> u64 {
 #[test]
 fn every_verdict_score_and_choice_is_the_naive_one() {
     let (cases, first) = (number("REFERENCE_CASES", CASES), number("REFERENCE_SEED", 0));
-    let feasible: usize = std::thread::scope(|scope| {
+    let (feasible, rooms) = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..THREADS)
             .map(|thread| {
                 scope.spawn(move || {
                     let seeds = (first + thread..first + cases).step_by(THREADS as usize);
-                    seeds.map(case).sum::<usize>()
+                    seeds.map(case).fold((0, 0), sum)
                 })
             })
             .collect();
         threads
             .into_iter()
             .map(|thread| thread.join().expect("a case failed, see above"))
-            .sum()
+            .fold((0, 0), sum)
     });
     // Rules that refuse everything would show nothing.
     assert!(
         feasible as u64 > cases,
         "only {feasible} nodes took a pod in {cases} clusters"
     );
+    assert!(
+        rooms as u64 > cases / 50,
+        "room was made only {rooms} times in {cases} clusters"
+    );
 }
 
-/// One cluster; how many nodes took Pods.
-fn case(seed: u64) -> usize {
+fn sum(a: (usize, usize), b: (usize, usize)) -> (usize, usize) {
+    (a.0 + b.0, a.1 + b.1)
+}
+
+/// One cluster; how many nodes took Pods, and how often room was made for one.
+fn case(seed: u64) -> (usize, usize) {
     let mut rng = Seed(seed).fork("world");
     let mut ties = Seed(seed).fork("ties");
     let mut draw = Draw(&mut rng);
@@ -84,6 +95,9 @@ fn case(seed: u64) -> usize {
     }
     for service in &world.services {
         tell(&mut kept, service);
+    }
+    for budget in &world.budgets {
+        tell(&mut kept, budget);
     }
     let storage = &world.storage;
     tell_all(&mut kept, &storage.classes);
@@ -104,15 +118,15 @@ fn case(seed: u64) -> usize {
             .nominate(&info, Some(&pod.spec.as_ref().expect("a spec").node_name));
     }
     let mut asking = draw.pod("asking");
-    let mut feasible = compare(seed, &world, &mut kept, &asking, &mut ties);
+    let mut counts = compare(seed, &world, &mut kept, &asking, &mut ties);
     for change in 0..CHANGES {
         change_one(&mut draw, &mut world, &mut kept, change);
         if draw.below(3) == 0 {
             asking = draw.pod("asking");
         }
-        feasible += compare(seed, &world, &mut kept, &asking, &mut ties);
+        counts = sum(counts, compare(seed, &world, &mut kept, &asking, &mut ties));
     }
-    feasible
+    counts
 }
 
 fn tell<K: Kind>(kept: &mut Kept, object: &K) {
@@ -173,8 +187,8 @@ fn change_one(draw: &mut Draw<'_>, world: &mut World, kept: &mut Kept, change: u
     }
 }
 
-/// Compares everything that is said of a Pod; how many nodes take it.
-fn compare(seed: u64, world: &World, kept: &mut Kept, pod: &Pod, ties: &mut Rng) -> usize {
+/// Compares everything that is said of a Pod; how many nodes take it, and whether room is made.
+fn compare(seed: u64, world: &World, kept: &mut Kept, pod: &Pod, ties: &mut Rng) -> (usize, usize) {
     let again = format!("REFERENCE_SEED={seed} REFERENCE_CASES=1");
     let info = PodInfo::of(pod, 1, &mut kept.classes);
     let appraisal = Appraisal::of(&kept.plugins, &info, &mut kept.snapshot);
@@ -224,6 +238,10 @@ fn compare(seed: u64, world: &World, kept: &mut Kept, pod: &Pod, ties: &mut Rng)
             "{plugin} says nothing, and should say {scores:?}: {again}\n{pod:?}"
         );
     }
+    let mut made = 0;
+    if feasible.is_empty() {
+        made = usize::from(compare_rooms(&again, world, kept, &info, pod, ties));
+    }
     let highest = totals.values().copied().max();
     let chosen = kept.cycle.decide(&kept.plugins, &info, &mut kept.snapshot, ties);
     let chosen = chosen.map(|slot| kept.snapshot.node(slot).name.clone());
@@ -238,5 +256,36 @@ fn compare(seed: u64, world: &World, kept: &mut Kept, pod: &Pod, ties: &mut Rng)
             "{node} of {totals:?}: {again}\n{pod:?}"
         ),
     }
-    feasible.len()
+    (feasible.len(), made)
+}
+
+/// Compares where room is made for a Pod that no node takes, and who must go; whether there is any.
+fn compare_rooms(
+    again: &str,
+    world: &World,
+    kept: &mut Kept,
+    info: &PodInfo,
+    pod: &Pod,
+    ties: &mut Rng,
+) -> bool {
+    let rooms = world.rooms(pod);
+    // All nodes are looked at.
+    let mut preemption = DefaultPreemption::new(100, u32::MAX);
+    let found = preemption.post_filter(info, &kept.plugins, &mut kept.snapshot, ties);
+    let PostFiltered::Room(room) = found else {
+        assert!(rooms.is_empty(), "{found:?} of {rooms:?}: {again}\n{pod:?}");
+        return false;
+    };
+    let Some((victims, cost)) = rooms.get(&*room.node) else {
+        panic!("{room:?} of {rooms:?}: {again}\n{pod:?}");
+    };
+    let told: BTreeSet<String> = room
+        .victims
+        .iter()
+        .map(|victim| victim.key.name.to_string())
+        .collect();
+    assert_eq!(told, *victims, "victims on {}: {again}\n{pod:?}", room.node);
+    let least = rooms.values().map(|(_, cost)| cost).min();
+    assert_eq!(Some(cost), least, "{} of {rooms:?}: {again}\n{pod:?}", room.node);
+    true
 }

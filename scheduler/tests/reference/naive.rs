@@ -11,6 +11,7 @@ use proto::api::core::v1::{
     Node, NodeSelector, Pod, PodAffinityTerm, PodSpec, Service, Taint, TopologySpreadConstraint,
     WeightedPodAffinityTerm,
 };
+use proto::api::policy::v1::PodDisruptionBudget;
 use proto::meta::v1 as meta;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,6 +29,7 @@ pub(crate) struct World {
     pub(crate) storage: Storage,
     /// The Pods that room is being made for, with the nodes that they name.
     pub(crate) promised: Vec<Pod>,
+    pub(crate) budgets: Vec<PodDisruptionBudget>,
 }
 
 const HOSTNAME: &str = "kubernetes.io/hostname";
@@ -78,6 +80,12 @@ fn filled(pod: &Pod, name: &str) -> i64 {
     asked(&pod, name)
 }
 
+/// The first that does not fit.
+fn first(plugins: &[(&'static str, bool)]) -> Option<&'static str> {
+    let refused = plugins.iter().find(|(_, fits)| !fits);
+    refused.map(|(name, _)| *name)
+}
+
 impl World {
     pub(crate) fn on<'a>(&'a self, node: &'a Node) -> impl Iterator<Item = &'a Pod> {
         self.pods
@@ -93,6 +101,21 @@ impl World {
 
     /// The first plugin that refuses the node.
     pub(crate) fn filter(&self, pod: &Pod, node: &Node) -> Option<&'static str> {
+        self.refusal(pod, node).or_else(|| {
+            // Who has no opinion of the cluster as it is is not asked about promises.
+            let asked = |name: &str| match name {
+                "VolumeRestrictions" => self.is_restricted(pod),
+                "InterPodAffinity" => self.minds(pod),
+                _ => true,
+            };
+            let mut kept = self.with_promised(pod, node).of_pod(pod, node).to_vec();
+            kept.retain(|(name, _)| asked(name));
+            first(&kept)
+        })
+    }
+
+    /// As [`World::filter`]; promises count only as far as nodes alone are looked at.
+    pub(crate) fn refusal(&self, pod: &Pod, node: &Node) -> Option<&'static str> {
         let with = self.with_promised(pod, node);
         let of_class: [(&'static str, bool); 5] = [
             ("NodeUnschedulable", self.is_open(pod, node)),
@@ -101,23 +124,10 @@ impl World {
             ("NodePorts", with.ports_are_free(pod, node)),
             ("NodeResourcesFit", with.has_room(pod, node)),
         ];
-        let refused =
-            |all: &[(&'static str, bool)]| all.iter().find(|(_, fits)| !fits).map(|(name, _)| *name);
         // What a plugin says of the Pod alone comes before what those that look at other Pods say of a node.
-        refused(&of_class)
+        first(&of_class)
             .or_else(|| self.refuses_all(pod))
-            .or_else(|| refused(&self.of_pod(pod, node)))
-            .or_else(|| {
-                // Who has no opinion of the cluster as it is is not asked about promises.
-                let asked = |name: &str| match name {
-                    "VolumeRestrictions" => self.is_restricted(pod),
-                    "InterPodAffinity" => self.minds(pod),
-                    _ => true,
-                };
-                let mut kept = with.of_pod(pod, node).to_vec();
-                kept.retain(|(name, _)| asked(name));
-                refused(&kept)
-            })
+            .or_else(|| first(&self.of_pod(pod, node)))
     }
 
     fn of_pod(&self, pod: &Pod, node: &Node) -> [(&'static str, bool); 6] {
@@ -231,9 +241,9 @@ impl World {
         in_namespace && means(term.label_selector.as_ref(), theirs) && same && differs
     }
 
-    fn is_liked(&self, pod: &Pod, node: &Node) -> bool {
+    /// Whether the Pods are near that the Pod wants there.
+    pub(crate) fn is_near(&self, pod: &Pod, node: &Node) -> bool {
         let near = required(pod, true);
-        let apart = required(pod, false);
         let together = |key: &str, other: &Node| {
             let here = labels(node).get(key);
             here.is_some() && here == labels(other).get(key)
@@ -251,6 +261,18 @@ impl World {
             if !labels(node).contains_key(&term.topology_key) || !(found || is_first) {
                 return false;
             }
+        }
+        true
+    }
+
+    fn is_liked(&self, pod: &Pod, node: &Node) -> bool {
+        let apart = required(pod, false);
+        let together = |key: &str, other: &Node| {
+            let here = labels(node).get(key);
+            here.is_some() && here == labels(other).get(key)
+        };
+        if !self.is_near(pod, node) {
+            return false;
         }
         for term in &apart {
             if self
@@ -298,6 +320,12 @@ impl World {
                 && (!affinity || selects(spec(pod), node))
                 && (!taints || untolerated(pod, node, false) == 0)
         })
+    }
+
+    /// Whether a node has the labels that a Pod must be spread by.
+    pub(crate) fn has_spread_labels(&self, pod: &Pod, node: &Node) -> bool {
+        let hard = constraints(pod, "DoNotSchedule");
+        { hard.iter() }.all(|constraint| labels(node).contains_key(&constraint.topology_key))
     }
 
     fn is_even(&self, pod: &Pod, node: &Node) -> bool {

@@ -12,6 +12,7 @@ use proto::api::core::v1::{
     TopologySelectorTerm, TopologySpreadConstraint, Volume, VolumeNodeAffinity, VolumeSource,
     WeightedPodAffinityTerm,
 };
+use proto::api::policy::v1::PodDisruptionBudget;
 use proto::api::storage::v1::{
     CsiDriver, CsiNode, CsiNodeDriver, CsiStorageCapacity, StorageClass, VolumeNodeResources,
 };
@@ -525,7 +526,26 @@ impl Draw<'_> {
         if self.once_in(8) {
             pod.metadata_mut().deletion_timestamp = Some(proto::Timestamp::default());
         }
+        if !self.once_in(4) {
+            pod.status.get_or_insert_default().start_time = Some(proto::Timestamp {
+                seconds: 1 + self.below(4) as i64,
+                nanos: 0,
+            });
+        }
         pod
+    }
+
+    fn budget(&mut self, number: usize) -> PodDisruptionBudget {
+        let mut budget = PodDisruptionBudget::default();
+        budget.metadata_mut().namespace = self.of(&NAMESPACES).into();
+        budget.metadata_mut().name = format!("budget-{number}");
+        let app = self.of(&["web", "db"]).to_owned();
+        budget.spec.get_or_insert_default().selector = Some(LabelSelector {
+            match_labels: BTreeMap::from([("app".to_owned(), app)]),
+            ..LabelSelector::default()
+        });
+        budget.status.get_or_insert_default().disruptions_allowed = self.below(3) as i32;
+        budget
     }
 
     pub(crate) fn world(&mut self) -> World {
@@ -557,6 +577,11 @@ impl Draw<'_> {
         for number in 0..self.below(9) {
             let pod = self.placed(&format!("pod-{number}"), nodes);
             world.pods.insert(pod.name().into(), pod);
+        }
+        if self.once_in(3) {
+            for number in 0..1 + self.below(2) {
+                world.budgets.push(self.budget(number));
+            }
         }
         if self.once_in(2) {
             for number in 0..self.below(3) {
