@@ -11,6 +11,7 @@ use crate::report;
 use client::Error;
 use client::backoff::{Backoff, Policy};
 use client::{Client, ObjectKey};
+use proto::Kind;
 use proto::api::core::v1::Pod;
 use proto::meta::v1::{DeleteOptions, Preconditions};
 use proto::orrery::v1::batch_operation::Operation;
@@ -74,23 +75,32 @@ pub(crate) async fn bind(client: Client, bindings: Vec<Binding>, mut backoff: Ba
     Flown::Bindings(fates)
 }
 
-/// Lets an extender bind a Pod. What it says is not definite: it may have bound the Pod though its answer was lost.
+/// Lets an extender bind a Pod. What it says is not definite, whatever it says: the API is asked.
 pub(crate) async fn bind_by_extender(
     client: Client,
     caller: Caller,
     binding: Binding,
     mut backoff: Backoff,
 ) -> Flown {
-    let Err(why) = caller.bind(&binding.pod, &binding.node).await else {
-        return Flown::Bindings(vec![(binding, Fate::Bound)]);
-    };
-    tracing::warn!(pod = %binding.pod.key, node = %binding.node, why, "an extender has not bound a pod");
+    if let Err(why) = caller.bind(&binding.pod, &binding.node).await {
+        tracing::warn!(pod = %binding.pod.key, node = %binding.node, why, "an extender has not bound a pod");
+    }
     loop {
-        if let Some(fate) = found(&client, &binding).await {
+        let fate = match found(&client, &binding).await {
+            Some(Fate::Lost(Found::Pod(pod))) if is_bound(&pod, &binding) => Some(Fate::Bound),
+            fate => fate,
+        };
+        if let Some(fate) = fate {
             return Flown::Bindings(vec![(binding, fate)]);
         }
         client.clock().sleep(backoff.fail()).await;
     }
+}
+
+/// Whether a Pod is on the node that was decided on.
+fn is_bound(pod: &Pod, binding: &Binding) -> bool {
+    let node = pod.spec.as_ref().map_or("", |spec| spec.node_name.as_str());
+    *pod.uid() == *binding.pod.uid && *node == *binding.node
 }
 
 /// What a failure means; `None` when that is not certain yet.

@@ -129,7 +129,7 @@ impl Loop {
         }
         let mut bindings: Vec<Binding> = Vec::new();
         let mut decisions = 0;
-        while decisions < DECISIONS_A_TURN && bindings.len() < BINDINGS_A_BATCH {
+        while decisions < DECISIONS_A_TURN && bindings.len() < BINDINGS_A_BATCH && self.has_room() {
             let start = self.clock.now();
             let Some(outcome) = self.engine.step(start, self.clock.wall()) else {
                 break;

@@ -1,12 +1,16 @@
 //! The whole cluster, from the user's side: real processes, real kills, the real command line.
 
 use anyhow::{Context, Result};
+use axum::extract::{Json, State};
+use axum::routing::post;
 use proto::api::apps::v1::{Deployment, ReplicaSet};
 use proto::api::core::v1::{Node, PersistentVolume, PersistentVolumeClaim};
-use proto::orrery::v1::CrashPodRequest;
 use proto::orrery::v1::simulator_client::SimulatorClient;
+use proto::orrery::v1::{BindRequest, CrashPodRequest};
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::process::Stdio;
+use std::sync::{Arc, OnceLock};
 use tests::cluster::{Cluster, all_ready, file, pods, program};
 use tokio::process::Command;
 
@@ -174,49 +178,76 @@ async fn claims_get_their_volumes_with_the_nodes_of_their_pods_and_give_them_bac
         .await
 }
 
-/// An extender that leaves two of three nodes, and likes one.
-async fn extender() -> Result<String> {
-    use axum::extract::{Json, Path};
-    use serde_json::{Value, json};
-    let answer = async |Path(verb): Path<String>, Json(asked): Json<Value>| {
-        let nodes = asked["Nodes"]["items"].as_array().cloned().unwrap_or_default();
-        let is_left = |node: &Value| node["metadata"]["name"] != "node-0";
-        let (left, refused): (Vec<Value>, Vec<Value>) = nodes.into_iter().partition(is_left);
-        let score = |node: &Value| {
-            let name = &node["metadata"]["name"];
-            json!({"Host": name, "Score": if name == "node-2" { 10 } else { 0 }})
-        };
-        Json(if verb == "filter" {
-            let failed = refused
-                .iter()
-                .filter_map(|node| node["metadata"]["name"].as_str());
-            let failed: serde_json::Map<String, Value> =
-                failed.map(|name| (name.into(), json!("too hot"))).collect();
-            json!({"Nodes": {"items": left}, "FailedNodes": failed})
-        } else {
-            left.iter().map(score).collect()
-        })
-    };
-    let routes = axum::Router::new().route("/{verb}", axum::routing::post(answer));
+/// The cluster of an extender, which is there before the cluster is.
+type Late = Arc<OnceLock<client::Client>>;
+
+/// An extender that leaves two of three nodes, likes one, and binds Pods itself.
+async fn extender(cluster: Late) -> Result<String> {
+    let verbs = axum::Router::new()
+        .route("/filter", post(filter))
+        .route("/prioritize", post(prioritize))
+        .route("/bind", post(bind));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
-    tokio::spawn(axum::serve(listener, routes).into_future());
+    tokio::spawn(axum::serve(listener, verbs.with_state(cluster)).into_future());
     Ok(address.to_string())
+}
+
+fn asked_nodes(asked: &Value) -> Vec<Value> {
+    asked["Nodes"]["items"].as_array().cloned().unwrap_or_default()
+}
+
+async fn filter(Json(asked): Json<Value>) -> Json<Value> {
+    let is_left = |node: &Value| node["metadata"]["name"] != "node-0";
+    let (left, refused): (Vec<Value>, Vec<Value>) = asked_nodes(&asked).into_iter().partition(is_left);
+    let failed = refused
+        .iter()
+        .filter_map(|node| node["metadata"]["name"].as_str());
+    let failed: serde_json::Map<String, Value> = failed.map(|name| (name.into(), json!("too hot"))).collect();
+    Json(json!({"Nodes": {"items": left}, "FailedNodes": failed}))
+}
+
+async fn prioritize(Json(asked): Json<Value>) -> Json<Value> {
+    let score = |node: &Value| {
+        let name = &node["metadata"]["name"];
+        json!({"Host": name, "Score": if name == "node-2" { 10 } else { 0 }})
+    };
+    Json(asked_nodes(&asked).iter().map(score).collect())
+}
+
+async fn bind(State(cluster): State<Late>, Json(asked): Json<Value>) -> Json<Value> {
+    let text = |name: &str| asked[name].as_str().unwrap_or_default().to_owned();
+    let request = BindRequest {
+        namespace: text("PodNamespace"),
+        name: text("PodName"),
+        uid: text("PodUID"),
+        node: text("Node"),
+    };
+    let error = match cluster.get() {
+        None => "no cluster yet".to_owned(),
+        Some(client) => match client.bind(request).await {
+            Ok(_) => String::new(),
+            Err(error) => error.to_string(),
+        },
+    };
+    Json(json!({"Error": error}))
 }
 
 #[tokio::test]
 async fn an_extender_has_a_say_about_where_pods_go() -> Result<()> {
     let Some(program) = program() else { return Ok(()) };
+    let late = Late::default();
     let files = tempfile::tempdir()?;
     let config = files.path().join("scheduler.yaml");
     let text = format!(
         "apiVersion: kubescheduler.config.k8s.io/v1\nkind: KubeSchedulerConfiguration\nextenders:\n\
-         - {{urlPrefix: 'http://{}', filterVerb: filter, prioritizeVerb: prioritize, weight: 100}}\n",
-        extender().await?
+         - {{urlPrefix: 'http://{}', filterVerb: filter, prioritizeVerb: prioritize, weight: 100, bindVerb: bind}}\n",
+        extender(late.clone()).await?
     );
     std::fs::write(&config, text)?;
     let config = config.to_str().context("a path in UTF-8")?;
     let mut cluster = Cluster::start_with(&program, &["--scheduler-config", config]).await?;
+    late.get_or_init(|| cluster.client().clone());
     let manifest = file("examples/nginx.yaml");
     cluster
         .orrery(&["apply", "-f", manifest.to_str().context("a path in UTF-8")?])
@@ -226,5 +257,12 @@ async fn an_extender_has_a_say_about_where_pods_go() -> Result<()> {
             let pods = pods(cache, "nginx");
             pods.len() == 3 && pods.iter().all(|pod| pod.ready && pod.node == "node-2")
         })
-        .await
+        .await?;
+    let pod = pods(cluster.cache(), "nginx").remove(0).name;
+    let why = cluster.orrery(&["why", "--all", &format!("pod/{pod}")]).await?;
+    assert!(
+        why.contains("tests"),
+        "the extender has bound it, not the scheduler: {why}"
+    );
+    Ok(())
 }
