@@ -13,6 +13,7 @@ pub(super) enum Point {
     Score,
     Reserve,
     Permit,
+    PreBind,
     Bind,
 }
 
@@ -50,7 +51,7 @@ pub(super) const KNOWN: &[Known] = &[
     known("DefaultBinder", &[Point::Bind], 0),
 ];
 
-const VOLUME_BINDING: &[Point] = &[Point::Filter, Point::Reserve, Point::Permit];
+const VOLUME_BINDING: &[Point] = &[Point::Filter, Point::Reserve, Point::PreBind];
 
 /// Stands for all plugins.
 const ALL: &str = "*";
@@ -133,6 +134,7 @@ impl PluginsConfig {
             Point::Score => &self.score,
             Point::Reserve => &self.reserve,
             Point::Permit => &self.permit,
+            Point::PreBind => &self.pre_bind,
             Point::Bind => &self.bind,
         }
     }
@@ -149,7 +151,7 @@ impl PluginsConfig {
             ("score", &self.score, Some(Point::Score)),
             ("reserve", &self.reserve, Some(Point::Reserve)),
             ("permit", &self.permit, Some(Point::Permit)),
-            ("preBind", &self.pre_bind, Some(Point::Permit)),
+            ("preBind", &self.pre_bind, Some(Point::PreBind)),
             ("bind", &self.bind, Some(Point::Bind)),
             ("postBind", &self.post_bind, None),
         ]

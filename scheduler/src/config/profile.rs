@@ -84,7 +84,8 @@ pub(super) fn plugins(config: &ProfileConfig, ignored: &[String], extenders: &Ex
         extenders: extenders.clone(),
     };
     for known in KNOWN {
-        if config.plugins.weight(known, Point::Filter).is_some() {
+        let stands = |point| config.plugins.weight(known, point).is_some();
+        if stands(Point::Filter) {
             plugins.filters.extend(filter(known.name, &arguments));
         }
         if let Some(weight) = config.plugins.weight(known, Point::Score) {
@@ -93,13 +94,13 @@ pub(super) fn plugins(config: &ProfileConfig, ignored: &[String], extenders: &Ex
                 .scores
                 .extend(plugin.map(|plugin| Weighted { plugin, weight }));
         }
-        if config.plugins.weight(known, Point::Permit).is_some() {
+        if stands(Point::Permit) || stands(Point::PreBind) {
             plugins.permits.extend(permit(known.name, &arguments));
         }
-        if known.name == "VolumeBinding" && config.plugins.weight(known, Point::Reserve).is_some() {
+        if known.name == "VolumeBinding" && stands(Point::Reserve) {
             plugins.reserves.push(Box::new(VolumeBinding));
         }
-        if known.name == "DefaultPreemption" && config.plugins.weight(known, Point::PostFilter).is_some() {
+        if known.name == "DefaultPreemption" && stands(Point::PostFilter) {
             plugins.post_filters.push(Box::new(arguments.preemption()));
         }
     }

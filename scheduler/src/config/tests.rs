@@ -255,3 +255,20 @@ fn extenders_are_read_and_what_they_alone_look_at_is_not_counted() {
     let feasible = crate::cycle::feasible(plugins, &gpu, &mut snapshot);
     assert_eq!(feasible.len(), 1, "no node has gpus, and nobody minds");
 }
+
+#[test]
+fn what_waits_before_a_bind_is_disabled_where_it_stands() {
+    let permits = |text: &str| {
+        let text = format!("profiles:\n- schedulerName: mine\n  plugins: {text}\n");
+        let scheduling = read(&text).unwrap();
+        let permits = &scheduling.profiles["mine"].plugins.permits;
+        permits.iter().map(|plugin| plugin.name()).collect::<Vec<_>>()
+    };
+    assert_eq!(permits("{}"), ["Coscheduling", "VolumeBinding"]);
+    assert_eq!(
+        permits("{preBind: {disabled: [{name: VolumeBinding}]}}"),
+        ["Coscheduling"]
+    );
+    assert_eq!(permits("{permit: {disabled: [{name: '*'}]}}"), ["VolumeBinding"]);
+    assert!(permits("{multiPoint: {disabled: [{name: Coscheduling}, {name: VolumeBinding}]}}").is_empty());
+}

@@ -1,15 +1,17 @@
 //! Coscheduling: the Pods of a group are placed together, or none of them is.
 //!
 //! Filter, Permit. A Pod names its PodGroup in the label `scheduling.x-k8s.io/pod-group`. It is refused while fewer Pods than the group's
-//! `minMember` are there. One that gets a place waits there until so many have one, then all are bound; when one of them finds no place,
+//! `minMember` are there, or while all nodes together have less room than its `minResources`. One that gets a place waits there until so many have one, then all are bound; when one of them finds no place,
 //! or they have waited for `scheduleTimeoutSeconds`, all lose theirs. A Pod whose group is not there is like any other.
 //! <https://github.com/kubernetes-sigs/scheduler-plugins/tree/master/pkg/coscheduling>
 
 use crate::framework::{
-    ClusterEvent, EventSet, Filter, Permit, Permitted, Plugin, PodPreFilter, PreFiltered, Rejection, Requeue,
+    Change, ClusterEvent, EventSet, Filter, Permit, Permitted, Plugin, PodPreFilter, PreFiltered, Rejection,
+    Requeue,
 };
-use crate::pod::PodInfo;
-use crate::snapshot::{GroupKey, Node, Snapshot, group_of};
+use crate::pod::{PodInfo, PodTemplate};
+use crate::snapshot::{GroupKey, Node, PlacedPod, Resources, Snapshot, group_of};
+use apimachinery::resources::Allocatable;
 use client::ObjectKey;
 use proto::gangs::v1alpha1::PodGroup;
 use std::collections::{BTreeSet, HashMap};
@@ -18,6 +20,8 @@ use std::time::Duration;
 
 /// How long Pods wait for one another when their group does not say, as upstream's plugin.
 const WAIT: Duration = Duration::from_secs(60);
+
+const NO_ROOM: &str = "cluster resource is not enough for the minResources of the group";
 
 /// See the module; and upstream's CoschedulingArgs.
 #[derive(Debug)]
@@ -67,6 +71,34 @@ fn min_member(group: &PodGroup) -> usize {
     usize::try_from(least).unwrap_or(0)
 }
 
+/// Whether all nodes together have the room that a group asks for as a whole, where it says how much. What its own Pods have taken counts
+/// as free. That there is so much says nothing of where: the group may still find no place.
+fn has_room(group: &PodGroup, key: &GroupKey, snapshot: &Snapshot) -> bool {
+    let asked = group.spec.as_ref().map(|spec| &spec.min_resources);
+    let Some(asked) = asked.filter(|asked| !asked.is_empty()) else {
+        return true;
+    };
+    let asked = Allocatable::of(asked).resources;
+    let own: Vec<&PlacedPod> = { snapshot.members(key) }
+        .filter_map(|member| snapshot.pod(member))
+        .collect();
+    let fits = |amount: &dyn Fn(&Resources) -> i64| {
+        let nodes = snapshot.slots().iter().filter(|node| node.present);
+        let free: i64 = nodes
+            .map(|node| amount(&node.allocatable) - amount(&node.requested))
+            .sum();
+        let own: i64 = own.iter().map(|pod| amount(&pod.class().requests)).sum();
+        amount(&asked) <= free + own
+    };
+    fits(&|amounts| amounts.cpu)
+        && fits(&|amounts| amounts.memory)
+        && fits(&|amounts| amounts.ephemeral_storage)
+        && asked
+            .extended
+            .keys()
+            .all(|name| fits(&|amounts| amounts.extended(name)))
+}
+
 /// Refuses no node: what is to be refused, PreFilter refuses for all.
 #[derive(Debug)]
 pub struct Complete;
@@ -85,7 +117,22 @@ impl Plugin for Coscheduling {
 
 impl Requeue for Coscheduling {
     fn requeue_on(&self) -> EventSet {
-        ClusterEvent::PodGroup.into()
+        EventSet::of(&[
+            ClusterEvent::PodGroup,
+            ClusterEvent::NodeAdded,
+            ClusterEvent::NodeAllocatable,
+            ClusterEvent::AssignedPodDeleted,
+        ])
+    }
+
+    /// A change of groups; and what gives room, for a group that asks for so much.
+    fn helps(&self, pod: &PodTemplate, change: &Change<'_>, snapshot: &Snapshot) -> bool {
+        let asks = || {
+            let group = group_of(pod).and_then(|key| snapshot.objects().pod_groups.get(&key));
+            let spec = group.and_then(|group| group.spec.as_ref());
+            spec.is_some_and(|spec| !spec.min_resources.is_empty())
+        };
+        change.events.intersects(ClusterEvent::PodGroup.into()) || asks()
     }
 }
 
@@ -97,8 +144,11 @@ impl PodPreFilter for Coscheduling {
             return PreFiltered::Skip;
         };
         let (there, wanted) = (snapshot.members(&key).count(), min_member(&group));
-        if there >= wanted {
+        if there >= wanted && has_room(&group, &key, snapshot) {
             return PreFiltered::Skip;
+        }
+        if there >= wanted {
+            return PreFiltered::Reject(Rejection::unresolvable(NO_ROOM));
         }
         PreFiltered::Reject(Rejection::unresolvable(format!(
             "cannot find enough sibling pods, current pods number: {there}, minMember of group: {wanted}"

@@ -126,3 +126,41 @@ fn when_one_loses_its_place_or_finds_none_all_lose_theirs() {
     );
     assert!(plugin.waiting.values().all(BTreeSet::is_empty) && plugin.groups.is_empty());
 }
+
+#[test]
+fn a_group_is_refused_while_the_cluster_has_less_room_than_it_asks_for_as_a_whole() {
+    let quantity = |text: &str| proto::Quantity { string: text.into() };
+    // Two nodes of 64 cores each.
+    for (asked, taken, own, fits) in [
+        ("128", "0", "0", true),
+        ("129", "0", "0", false),
+        ("100", "30", "0", false),
+        ("100", "0", "30", true),
+    ] {
+        let mut snapshot = world(1, None, &["a", "b"]);
+        let mut group = PodGroup::clone(snapshot.objects().pod_groups.values().next().unwrap());
+        let spec = group.spec.get_or_insert_default();
+        spec.min_resources.insert("cpu".into(), quantity(asked));
+        let key = ObjectKey::of(&group);
+        snapshot
+            .set_object(&key, Some(&Object::encode_from(&group)))
+            .unwrap();
+        let mut other = crate::testing::pod("other", &[("cpu", taken)]);
+        other.metadata_mut().namespace = "default".into();
+        snapshot.place(&fresh(&other), "a", Placement::Bound);
+        let mut mate = member("b");
+        mate.spec.as_mut().unwrap().containers = vec![crate::testing::container(&[("cpu", own)])];
+        snapshot.place(&fresh(&mate), "b", Placement::Bound);
+        let pod = fresh(&member("a"));
+        let refused = matches!(
+            Coscheduling::default().pre_filter(&pod, &snapshot),
+            PreFiltered::Reject(rejection) if rejection == Rejection::unresolvable(NO_ROOM)
+        );
+        assert_eq!(!refused, fits, "{asked} asked, {taken} taken, {own} of its own");
+        let helps = |event| {
+            let change = Change::new(event, crate::framework::Changed::Other);
+            Coscheduling::default().helps(&pod.template, &change, &snapshot)
+        };
+        assert!(helps(ClusterEvent::NodeAdded) && helps(ClusterEvent::PodGroup));
+    }
+}
