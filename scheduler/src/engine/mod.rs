@@ -313,6 +313,9 @@ impl Engine {
         self.joins(&info, now);
         if !is_assumed {
             self.promised(&info, now);
+        } else if self.queue.get(key).is_none() {
+            // The API has taken its binding; this is news from before, and its place stays its own.
+            return;
         }
         let newly_gated = self.queue.upsert(info, now);
         if newly_gated
