@@ -4,6 +4,7 @@
 //! out. The changes that fewest plugins ask for come first, then the smallest; each set is tried in thought before it is told.
 
 use crate::cycle::{Judge, Refusal, promises};
+use crate::plugins::volume_restrictions::is_disk;
 use crate::pod::{PodClass, PodInfo, PodTemplate, TemplateId};
 use crate::registry::Plugins;
 use crate::snapshot::{Node, Slot, Snapshot};
@@ -305,13 +306,6 @@ impl Thought {
     fn without_volumes(&mut self, plugin: &str, snapshot: &Snapshot) {
         let volumes = std::mem::take(&mut self.pod.spec.volumes);
         for volume in volumes {
-            let source = volume.volume_source.as_ref();
-            let is_disk = source.is_some_and(|source| {
-                source.gce_persistent_disk.is_some()
-                    || source.aws_elastic_block_store.is_some()
-                    || source.iscsi.is_some()
-                    || source.rbd.is_some()
-            });
             match claim_name("POD", &volume) {
                 Some((claim, true)) => {
                     self.change(plugin, format!("without volume {}, claim {claim}", volume.name));
@@ -326,7 +320,7 @@ impl Thought {
                     };
                     self.change(plugin, text);
                 }
-                None if is_disk => self.change(plugin, format!("without volume {}", volume.name)),
+                None if is_disk(&volume) => self.change(plugin, format!("without volume {}", volume.name)),
                 None => self.pod.spec.volumes.push(volume),
             }
         }

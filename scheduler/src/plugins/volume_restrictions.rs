@@ -107,18 +107,20 @@ impl Filter for Restricted<'_> {
     }
 }
 
+/// Whether a volume is a disk that is named without a claim.
+pub fn is_disk(volume: &Volume) -> bool {
+    let source = volume.volume_source.as_ref();
+    source.is_some_and(|source| {
+        source.gce_persistent_disk.is_some()
+            || source.aws_elastic_block_store.is_some()
+            || source.iscsi.is_some()
+            || source.rbd.is_some()
+    })
+}
+
 /// The disks that a Pod names.
 fn disks(pod: &PodTemplate) -> impl Iterator<Item = &VolumeSource> {
-    let source = |volume: &'_ Volume| -> bool {
-        let source = volume.volume_source.as_ref();
-        source.is_some_and(|source| {
-            source.gce_persistent_disk.is_some()
-                || source.aws_elastic_block_store.is_some()
-                || source.iscsi.is_some()
-                || source.rbd.is_some()
-        })
-    };
-    let volumes = pod.spec.volumes.iter().filter(move |volume| source(volume));
+    let volumes = pod.spec.volumes.iter().filter(|volume| is_disk(volume));
     volumes.filter_map(|volume| volume.volume_source.as_ref())
 }
 
